@@ -1,0 +1,1 @@
+"""GitOps continuous delivery for Kubernetes: what the product knows. Faces: `service` and `workers`."""

@@ -1,0 +1,1 @@
+"""Runs the rendering tools in limited child processes."""

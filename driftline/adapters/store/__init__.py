@@ -1,0 +1,1 @@
+"""The SQL database: the truth about jobs, applications and syncs."""

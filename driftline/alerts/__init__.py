@@ -1,0 +1,1 @@
+"""Who hears what, when: triggers, fire and recover, grouping, texts."""

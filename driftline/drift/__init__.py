@@ -1,0 +1,1 @@
+"""Desired against live: schema, compare, ownership, verdicts, and who changed it."""

@@ -1,0 +1,1 @@
+"""Joins rooms and adapters: read, decide, act, record; nothing else."""

@@ -1,0 +1,1 @@
+"""Declarations in: Argo CD YAML and Kubernetes YAML to the model."""

@@ -1,0 +1,29 @@
+"""What is needed to reach a repository or a cluster. Held in memory only; at rest it is sealed."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class RepositoryAccess:
+    """A Git repository and the credentials for exactly this host and path (Argo CD REPO-01's keys)."""
+
+    url: str
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
+    ssh_private_key: str = field(default="", repr=False)
+    known_hosts: str = ""
+    """Lines of a known_hosts file; an SSH host that is not in it is refused."""
+    ca: str = ""
+    """PEM of a private certificate authority."""
+    insecure: bool = False
+    proxy: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class ClusterAccess:
+    """An API server and how to log in. `kubeconfig` is the text of one with a single context, or empty: in-cluster."""
+
+    name: str
+    server: str
+    kubeconfig: str = field(default="", repr=False)

@@ -1,0 +1,1 @@
+"""The faces for people and Git hosts: webhooks, REST API, UI, command line."""

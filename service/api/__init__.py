@@ -1,0 +1,1 @@
+"""REST API under /api/v1, with Argo CD's JSON shapes."""

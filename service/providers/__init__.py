@@ -1,0 +1,1 @@
+"""One Git host each: how it signs and what its push says."""

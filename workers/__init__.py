@@ -1,0 +1,1 @@
+"""The background processes: Celery app, schedule, watch."""
