@@ -1,0 +1,41 @@
+# Two commands for a newcomer: `make demo` and `make test`. Everything they need beside Python, git and make they fetch.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help env check test demo demo-stop bench system lint clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+env: .venv/.ready ## the Python environment in .venv, from the lock file
+.venv/.ready: pyproject.toml uv.lock deploy/environment.sh
+	@bash deploy/environment.sh
+	@touch $@
+
+lint: env
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+check: lint ## style, types, layers and unit tests, within a minute
+	@$(PYTHON) -m pytest tests/unit -q -x -n 2
+
+system: env
+	@bash deploy/system.sh
+
+test: system lint ## everything, on real parts
+	@$(PYTHON) -m deploy.localcluster.localcluster build
+	@bash deploy/test.sh
+
+demo: env ## the main story in the terminal; DETACH=1 leaves it running, KUBECONFIG=... uses your cluster (YES=1: unasked)
+	@$(PYTHON) -m deploy.demo.main $(if $(DETACH),--detach) $(if $(YES),--yes)
+
+demo-stop: env ## end a demo that was left running
+	@$(PYTHON) -m deploy.demo.main --stop
+
+bench: env ## the speed claims; ONLY=id runs one
+	@$(PYTHON) -m deploy.localcluster.localcluster build
+	@$(PYTHON) -m bench.run $(if $(ONLY),--only $(ONLY))
+
+clean: ## remove the environment and the demo's data
+	@rm -rf .venv .uv .driftline .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Makes .venv from uv.lock. Needs Python 3.11 or newer with its venv module; brings uv along when it is not there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=""
+for name in python3.13 python3.12 python3.11 python3; do
+  if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$(command -v "$name")
+    break
+  fi
+done
+if [ -z "$python" ]; then
+  echo "environment: Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv" >&2
+  exit 1
+fi
+uv=$(command -v uv || true)
+if [ -z "$uv" ]; then
+  if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+    echo "environment: Python's venv module is missing: sudo apt-get install python3-venv" >&2
+    exit 1
+  fi
+  if [ ! -x .uv/bin/uv ]; then
+    "$python" -m venv .uv
+    .uv/bin/pip install --quiet "uv>=0.9"
+  fi
+  uv=.uv/bin/uv
+fi
+groups=(--all-extras)
+command -v go >/dev/null || groups+=(--group go)  # the local control plane is a Go program: PyPI has Go too
+UV_COMPILE_BYTECODE=1 "$uv" sync --locked --quiet --python "$python" "${groups[@]}"

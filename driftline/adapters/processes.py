@@ -1,0 +1,119 @@
+"""Keeps a set of child processes running: restarts what dies, ends all of them together."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+RESTART_FIRST = 0.5
+RESTART_MOST = 30.0
+STEADY = 30.0
+"""Seconds after which a process counts as started well, and its next restart is quick again."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process to keep running. `env` is added to ours; `grace` is the time it gets between SIGTERM and SIGKILL."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    grace: timedelta = timedelta(seconds=30)
+
+
+def tied(argv: Sequence[str]) -> list[str]:
+    """The command line with the kernel's promise that the process ends when its parent does, where setpriv is there."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--", *argv] if setpriv else list(argv)
+
+
+class _Child:
+    def __init__(self, program: Program, output: Callable[[str, str], None] | None) -> None:
+        self.program = program
+        self.output = output
+        self.process: subprocess.Popen[str] | None = None
+        self.started = 0.0
+        self.due = 0.0
+        self.delay = RESTART_FIRST
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            tied(self.program.argv),
+            env={**os.environ, **self.program.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if self.output else None,
+            stderr=subprocess.STDOUT if self.output else None,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        if self.output:
+            threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None and self.output is not None
+        for line in process.stdout:
+            self.output(self.program.name, line.rstrip("\n"))
+
+    def keep(self, now: float) -> None:
+        """Start it again if it ended, later each time that it ended early."""
+        if self.process is not None and self.process.poll() is not None:
+            if self.output:
+                self.output(self.program.name, f"ended with code {self.process.returncode}; starting it again")
+            steady = now - self.started > STEADY
+            self.delay = RESTART_FIRST if steady else min(self.delay * 2, RESTART_MOST)
+            self.due, self.process = now + self.delay, None
+        if self.process is None and now >= self.due:
+            self.start()
+
+    def signal(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            try:
+                os.killpg(self.process.pid, number)
+            except ProcessLookupError:
+                pass
+
+
+class Supervisor:
+    """Runs programs until `stop` or a SIGTERM/SIGINT; a program that ends is started again."""
+
+    def __init__(self, programs: Sequence[Program], output: Callable[[str, str], None] | None = None) -> None:
+        self._children = [_Child(program, output) for program in programs]
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Start everything and stay until told to stop; then end everything."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: self._stopping.set())
+        try:
+            while not self._stopping.is_set():
+                for child in self._children:
+                    child.keep(time.monotonic())
+                self._stopping.wait(0.2)
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Make `run` return."""
+        self._stopping.set()
+
+    def _end(self) -> None:
+        """End in reverse order, so that a broker outlives the processes that use it."""
+        for child in reversed(self._children):
+            process = child.process
+            if process is None:
+                continue
+            if process.poll() is None:
+                # The main process first: it ends its own children in its own order.
+                process.terminate()
+                try:
+                    process.wait(child.program.grace.total_seconds())
+                except subprocess.TimeoutExpired:
+                    pass
+            child.signal(signal.SIGKILL)
