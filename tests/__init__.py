@@ -1,0 +1,1 @@
+"""Tests of Driftline, by room and by story."""

@@ -1,0 +1,1 @@
+"""The cluster adapter against a real API server."""
