@@ -1,0 +1,1 @@
+"""Is an object well: kinds, applications, causes."""
