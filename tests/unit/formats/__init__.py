@@ -1,0 +1,1 @@
+"""How declarations and manifests are read."""
