@@ -73,7 +73,7 @@ def _float(plain: str) -> float | str:
 
 def whole(number: float) -> int | float:
     """A float as it is after a trip through Go's JSON to the API server: an integer if it is a whole number."""
-    return int(number) if number.is_integer() and -(2**63) <= number < 2**64 else number
+    return int(number) if number.is_integer() and -(2**63) < number < 2**64 else number
 
 
 def key_text(value: Any) -> Any:
