@@ -1,0 +1,1 @@
+"""Nothing secret is ever shown: objects, drift, texts, events."""
