@@ -104,7 +104,7 @@ def db_now(after: timedelta = timedelta(0)) -> ColumnElement[datetime]:
 
 def now(db: Connection) -> datetime:
     """Ask the database what time it is."""
-    return cast(datetime, db.execute(select(db_now())).scalar_one())
+    return db.execute(select(db_now())).scalar_one()
 
 
 def insert(db: Connection, table: Table) -> postgresql.Insert:

@@ -48,7 +48,7 @@ class StoreSettings:
 
 
 class Store:
-    """One database. Safe to create before a fork and to share among threads: engines are made per process, when used."""
+    """One database. Threads may share it, and it may be made before a fork: engines are made per process."""
 
     def __init__(self, url: str, settings: StoreSettings = StoreSettings()) -> None:
         """`url` is SQLAlchemy's: `sqlite:////var/lib/driftline/driftline.db` or `postgresql://user:pw@host/name`."""
@@ -185,9 +185,7 @@ def _engine(url: URL, settings: StoreSettings) -> Engine:
         "connect_timeout": int(settings.connect_timeout.total_seconds()),
         "application_name": "driftline",
     }
-    return create_engine(
-        url, isolation_level="READ COMMITTED", pool_pre_ping=True, connect_args=arguments, **common
-    )
+    return create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, connect_args=arguments, **common)
 
 
 def _make_folder(path: Path) -> None:

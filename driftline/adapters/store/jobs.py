@@ -143,7 +143,13 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
     }
     folding = statement.on_conflict_do_update(index_elements=["kind", "subject"], index_where=OPEN, set_=merged)
     values = [
-        {"kind": wish.kind, "subject": wish.subject, "queue": wish.queue, "payload": wish.payload, "wish_at": wish.run_at}
+        {
+            "kind": wish.kind,
+            "subject": wish.subject,
+            "queue": wish.queue,
+            "payload": wish.payload,
+            "wish_at": wish.run_at,
+        }
         for _, wish in sorted(unique.items())
     ]
     found = db.execute(folding.returning(job.c.kind, job.c.subject, job.c.id), values)
@@ -313,7 +319,7 @@ def quarantined(db: Connection, limit: int = 100) -> list[Job]:
 
 
 def retry(db: Connection, job_id: int) -> int | None:
-    """Ask again for what a quarantined job was to do; return the id of the job that does it, or None if there is none."""
+    """Ask again for what a quarantined job was to do; return the id of the new job, or None if it is not quarantined."""
     aside = job.c.state == JobState.QUARANTINED
     taken = update(job).where(job.c.id == job_id, aside).values(state=JobState.DONE, updated_at=db_now())
     old = SHAPE.first(db.execute(taken.returning(*SHAPE.columns)))

@@ -1,6 +1,7 @@
 """Tables of intake and work: who we are, what Git hosts told us, what is to be done."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint, text as sql
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import text as sql
 
 from driftline.adapters.store.tables.base import identity, instant, json, metadata, text
 

@@ -1,0 +1,151 @@
+"""What is live, shared by all applications: one narrow row per managed object. Written by watch and scan, read by flow."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, or_, select, update
+
+from driftline.adapters.store.columns import Shape, chunks, insert
+from driftline.adapters.store.tables.edges import cluster
+from driftline.adapters.store.tables.objects import live, managed
+from driftline.model.health import HealthStatus
+
+
+@dataclass(frozen=True)
+class LiveRow:
+    """A row. `digest` is of the content that counts for drift; `gone` means that a GET by name answered 404.
+
+    `seen_at` is when this content was first seen, or last confirmed by `confirm`: with a running watch a row is as
+    fresh as the cluster's last bookmark.
+    """
+
+    cluster_id: int
+    key_id: str
+    uid: str
+    resource_version: str
+    digest: str
+    health_status: HealthStatus
+    health_message: str
+    deleting: bool
+    gone: bool
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One object as watch or scan saw it."""
+
+    key_id: str
+    uid: str
+    resource_version: str
+    digest: str
+    health_status: HealthStatus = HealthStatus.UNKNOWN
+    health_message: str = ""
+    deleting: bool = False
+
+
+SHAPE = Shape(LiveRow, live)
+
+_CONTENT = ("uid", "digest", "health_status", "health_message", "deleting", "gone")
+"""What makes a sighting news; a new resourceVersion alone does not."""
+
+
+def upsert_many(db: Connection, cluster_id: int, sightings: Sequence[Sighting], at: datetime) -> set[str]:
+    """Save what was seen, in one statement; return the key ids whose content, identity or health is news.
+
+    The rest is not written. Of two sightings of one object the later in the sequence counts.
+    """
+    if not sightings:
+        return set()
+    unique = {each.key_id: each for each in sightings}
+    statement = insert(db, live).values(cluster_id=cluster_id, gone=False, seen_at=at)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["cluster_id", "key_id"],
+        set_={name: new[name] for name in (*_CONTENT, "resource_version", "seen_at")},
+        where=or_(*(live.c[name] != new[name] for name in _CONTENT)),
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "key_id": each.key_id,
+            "uid": each.uid,
+            "resource_version": each.resource_version,
+            "digest": each.digest,
+            "health_status": each.health_status,
+            "health_message": each.health_message,
+            "deleting": each.deleting,
+        }
+        for _, each in sorted(unique.items())
+    ]
+    return set(db.execute(statement.returning(live.c.key_id), rows).scalars())
+
+
+def mark_gone(db: Connection, cluster_id: int, key_ids: Iterable[str], at: datetime) -> set[str]:
+    """Record that a GET by name answered 404; return the key ids for which that is news."""
+    unique = sorted(set(key_ids))
+    if not unique:
+        return set()
+    statement = insert(db, live).values(cluster_id=cluster_id, gone=True, seen_at=at)
+    empty = {"uid": "", "resource_version": "", "digest": "", "health_message": "", "deleting": False}
+    content = {**empty, "health_status": HealthStatus.MISSING}
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["cluster_id", "key_id"],
+        set_={name: new[name] for name in (*content, "gone", "seen_at")},
+        where=live.c.gone.is_(False),
+    )
+    rows = [{"key_id": each, **content} for each in unique]
+    return set(db.execute(statement.returning(live.c.key_id), rows).scalars())
+
+
+def confirm(db: Connection, cluster_id: int, key_ids: Iterable[str], at: datetime) -> None:
+    """Note that a scan saw these objects unchanged, for clusters without a running watch."""
+    for some in chunks(sorted(set(key_ids))):
+        db.execute(update(live).where(live.c.cluster_id == cluster_id, live.c.key_id.in_(some)).values(seen_at=at))
+
+
+def of_keys(db: Connection, cluster_id: int, key_ids: Iterable[str]) -> dict[str, LiveRow]:
+    """Rows by key id; what was never seen is left out."""
+    found: dict[str, LiveRow] = {}
+    for some in chunks(sorted(set(key_ids))):
+        rows = db.execute(SHAPE.select().where(live.c.cluster_id == cluster_id, live.c.key_id.in_(some)))
+        found.update((each.key_id, each) for each in SHAPE.all(rows))
+    return found
+
+
+def of_application(db: Connection, application_id: int) -> dict[tuple[int, str], LiveRow]:
+    """What is known of everything an application owns, by (cluster id, key id), in one statement."""
+    owned = managed.c.key_id == live.c.key_id
+    query = (
+        SHAPE.select()
+        .select_from(managed)
+        .join(cluster, cluster.c.uid == managed.c.cluster_uid)
+        .join(live, owned & (live.c.cluster_id == cluster.c.id))
+        .where(managed.c.application_id == application_id)
+    )
+    return {(each.cluster_id, each.key_id): each for each in SHAPE.all(db.execute(query))}
+
+
+def of_kind(db: Connection, cluster_id: int, cluster_uid: str, kind: str, api_version: str) -> dict[str, LiveRow]:
+    """The rows of every managed object of a kind (`group/kind`): what a fresh LIST is compared with."""
+    query = (
+        SHAPE.select()
+        .join(managed, managed.c.key_id == live.c.key_id)
+        .where(live.c.cluster_id == cluster_id, managed.c.cluster_uid == cluster_uid)
+        .where(managed.c.kind == kind, managed.c.api_version == api_version)
+    )
+    return {each.key_id: each for each in SHAPE.all(db.execute(query))}
+
+
+def forget(db: Connection, cluster_id: int, key_ids: Iterable[str]) -> None:
+    """Drop the rows of objects that nobody owns any more."""
+    for some in chunks(sorted(set(key_ids))):
+        db.execute(delete(live).where(live.c.cluster_id == cluster_id, live.c.key_id.in_(some)))
+
+
+def prune_unowned(db: Connection, cluster_id: int, cluster_uid: str) -> int:
+    """Drop the rows of a cluster that no inventory names; return how many."""
+    owned = select(managed.c.key_id).where(managed.c.cluster_uid == cluster_uid)
+    return db.execute(delete(live).where(live.c.cluster_id == cluster_id, live.c.key_id.not_in(owned))).rowcount
