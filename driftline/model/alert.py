@@ -18,12 +18,19 @@ class Condition(StrEnum):
     REPOSITORY_UNREACHABLE = "on-repository-unreachable"
     JOB_QUARANTINED = "on-job-quarantined"
     PLAN_HELD = "on-plan-held"
+    CREATED = "on-created"
+    DELETED = "on-deleted"
+    DEPLOYED = "on-deployed"
+    """Healthy after a sync that succeeded; once per revision."""
+    SYNC_RUNNING = "on-sync-running"
+    SYNC_UNKNOWN = "on-sync-status-unknown"
 
 
 class Edge(StrEnum):
-    """Whether a condition began, ended, or is a one-off message."""
+    """Whether a condition began, still holds, ended, or is a one-off message."""
 
     FIRE = "fire"
+    REMIND = "remind"
     RECOVER = "recover"
     ONCE = "once"
 
@@ -42,6 +49,9 @@ class Signal:
     cause: str = ""
     once: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    root: str = ""
+    """The subject whose trouble this follows from, `cluster:<name>` or `repository:<url>`: people hear of that one,
+    once, however many applications it hits."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ LEAKS = [
     f"Server=db;User Id=sa;Password={CANARY};Encrypt=true",
     f"<password>{CANARY}</password>",
     f"(sqlite3.IntegrityError) x [SQL: INSERT INTO t VALUES (?)] [parameters: ('{CANARY}',)]",
-    f'v1.Secret.Data: decode base64: error found in #10 byte of ...|"a":"{CANARY}"|..., bigger context ...|{CANARY}|...',
+    f'v1.Secret.Data: decode base64: error found in #10 byte of ...|"a":"{CANARY}"|..., bigger ...|{CANARY}|...',
     f'refused: {{"kind":"Secret","data":{{"x":"{CANARY}","y":"{{}}"}}}}',
     f"Secret db: map[kind:Secret data:map[a:{CANARY} b:c]]",
     f"kind: Secret\nstringData:\n  anything: {CANARY}\n  more:\n    deep: {CANARY}\ntype: Opaque",
