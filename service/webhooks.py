@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -16,7 +17,7 @@ from driftline.adapters.settings import Settings
 from driftline.model.errors import Temporary
 from driftline.model.push import Push
 from service import strict_json
-from service.bodies import Bodies, TooLarge, TooMany, TooSlow, Unreadable
+from service.bodies import PATIENCE, Bodies, TooLarge, TooMany, TooSlow, Unreadable
 from service.providers.host import FORM, JSON, Headers, Host, Malformed, Secret
 from service.providers.table import HOSTS, recognise
 
@@ -59,9 +60,12 @@ def secrets_in(settings: Settings, provider: str) -> list[Secret]:
     return [Secret(value)] if value else []
 
 
-def webhooks(receive: Receive, secrets: HookSecrets, settings: Settings) -> Blueprint:
-    """The routes /api/webhook and /hooks/<provider>/<hook_id>. They need no session: each delivery proves itself."""
-    intake = _Intake(receive, secrets, Bodies(settings.webhook_max_body))
+def webhooks(receive: Receive, secrets: HookSecrets, settings: Settings, patience: timedelta = PATIENCE) -> Blueprint:
+    """The routes /api/webhook and /hooks/<provider>/<hook_id>. They need no session: each delivery proves itself.
+
+    `patience` is how long the whole of a body may take to arrive.
+    """
+    intake = _Intake(receive, secrets, Bodies(settings.webhook_max_body, patience))
     blueprint = Blueprint("webhooks", __name__)
     for rule, endpoint, view in (
         ("/api/webhook", "by_header", intake.by_header),
@@ -141,7 +145,7 @@ def _check_method(found: Request) -> None:
 
 
 def _check_content(host: Host | None, headers: Headers) -> str:
-    """The media type, if this host's deliveries may have it. A compressed body is refused: it may unpack to anything."""
+    """The media type, if this host's deliveries may have it. A compressed body may unpack to anything: refused."""
     kind, _, parameters = headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters.lower())

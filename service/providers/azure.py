@@ -13,7 +13,7 @@ from service.providers.reading import (
     followed,
     full_ref,
     ignored,
-    other_ref,
+    nothing_followed,
     required_urls,
     text,
     urls,
@@ -44,15 +44,16 @@ def parse(headers: Headers, payload: dict[str, Any]) -> Push:
     entries = at(payload, "resource", "refUpdates")
     if not isinstance(entries, list):
         raise Malformed("the push has no list of ref updates")
-    if all(other_ref(at(entry, "name")) for entry in entries):
-        return ignored("azure", event, delivery_id, "the push names no branches or tags")
+    entries = entries[:MAX_CHANGES]
+    if reason := nothing_followed([at(entry, "name") for entry in entries]):
+        return ignored("azure", event, delivery_id, reason)
     repository = at(payload, "resource", "repository")
     return Push(
         "azure",
         event,
         delivery_id,
         repo_urls=required_urls(_urls(repository)),
-        changes=followed((_change(entry) for entry in entries[:MAX_CHANGES]), len(entries)),
+        changes=followed((_change(entry) for entry in entries), len(entries)),
         default_branch=text(at(repository, "defaultBranch")).removeprefix("refs/heads/"),
         pusher=text(at(payload, "resource", "pushedBy", "displayName"), 200),
     )

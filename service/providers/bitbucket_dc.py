@@ -13,6 +13,7 @@ from service.providers.reading import (
     full_ref,
     ignored,
     items,
+    nothing_followed,
     required_urls,
     text,
     urls,
@@ -37,14 +38,15 @@ def parse(headers: Headers, payload: dict[str, Any]) -> Push:
     entries = payload.get("changes")
     if not isinstance(entries, list):
         raise Malformed("the push has no list of changes")
-    if not entries:
-        return ignored("bitbucket_dc", event, delivery_id, "the push names no refs")
+    entries = entries[:MAX_CHANGES]
+    if reason := nothing_followed([_ref(entry) for entry in entries]):
+        return ignored("bitbucket_dc", event, delivery_id, reason)
     return Push(
         "bitbucket_dc",
         event,
         delivery_id,
         repo_urls=required_urls(_urls(payload)),
-        changes=followed((_change(entry) for entry in entries[:MAX_CHANGES]), len(entries)),
+        changes=followed((_change(entry) for entry in entries), len(entries)),
         pusher=text(at(payload, "actor", "name"), 200),
     )
 
@@ -55,9 +57,12 @@ def _urls(payload: dict[str, Any]) -> tuple[str, ...]:
     return urls(*(at(link, "href") for link in items(at(links, "clone"))[:10]), *pages)
 
 
+def _ref(entry: object) -> object:
+    return text(at(entry, "ref", "id")) or at(entry, "refId")
+
+
 def _change(entry: object) -> RefChange | None:
-    ref = full_ref(at(entry, "ref", "id")) or full_ref(at(entry, "refId"))
-    return change(ref, at(entry, "fromHash"), at(entry, "toHash"))
+    return change(full_ref(_ref(entry)), at(entry, "fromHash"), at(entry, "toHash"))
 
 
 HOST = Host("bitbucket_dc", matches, authentic, parse)

@@ -11,7 +11,7 @@ def matches(headers: Headers) -> bool:
 
 def authentic(headers: Headers, body: bytes, secret: Secret) -> bool:
     """By its own header; by Gitea's only where an old version sent no other."""
-    given = headers.get("x-forgejo-signature") or headers.get("x-gitea-signature", "")
+    given = headers.get("x-forgejo-signature", headers.get("x-gitea-signature", ""))
     return signed(given, body, secret)
 
 

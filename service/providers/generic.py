@@ -20,6 +20,7 @@ from service.providers.reading import (
     full_ref,
     ignored,
     items,
+    nothing_followed,
     required_urls,
     text,
     urls,
@@ -42,6 +43,8 @@ def parse(headers: Headers, payload: dict[str, Any]) -> Push:
     if event != "push":
         return ignored("generic", event, delivery_id, f"event {event}")
     entries = [payload, *items(payload.get("changes"))][:MAX_CHANGES]
+    if reason := nothing_followed([at(entry, "ref") for entry in entries]):
+        return ignored("generic", event, delivery_id, reason)
     repository = payload.get("repository")
     return Push(
         "generic",

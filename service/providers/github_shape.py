@@ -19,7 +19,7 @@ def pushed(provider: str, delivery_id: str, payload: dict[str, Any]) -> Push:
     """A `push` event. Raises Malformed without a readable ref or repository URL."""
     ref = payload.get("ref")
     if other_ref(ref):
-        return ignored(provider, "push", delivery_id, "the ref is neither a branch nor a tag")
+        return ignored(provider, "push", delivery_id, "the push names no branches or tags")
     found = change(full_ref(ref), payload.get("before"), payload.get("after"), payload.get("forced"))
     if found is None:
         raise Malformed("the push names no ref that can be read")

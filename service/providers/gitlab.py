@@ -16,7 +16,7 @@ from service.providers.reading import (
     full_ref,
     ignored,
     items,
-    other_ref,
+    nothing_followed,
     required_urls,
     text,
     urls,
@@ -71,11 +71,9 @@ def _delivery(headers: Headers, payload: dict[str, Any]) -> str:
 
 
 def _pushed(event: str, delivery_id: str, payload: dict[str, Any], entries: list[Any]) -> Push:
-    if not entries:
-        return ignored("gitlab", event, delivery_id, "the push names no refs")
     entries = entries[:MAX_CHANGES]
-    if all(other_ref(at(entry, "ref")) for entry in entries):
-        return ignored("gitlab", event, delivery_id, "the ref is neither a branch nor a tag")
+    if reason := nothing_followed([at(entry, "ref") for entry in entries]):
+        return ignored("gitlab", event, delivery_id, reason)
     changes = followed((_change(entry) for entry in entries), len(entries))
     project, repository = payload.get("project"), payload.get("repository")
     found = urls(

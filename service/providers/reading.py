@@ -104,4 +104,11 @@ def required_urls(found: tuple[str, ...]) -> tuple[str, ...]:
 def other_ref(ref: object) -> bool:
     """Whether this is a well-formed ref outside branches and tags (notes, pull requests): nothing to do for it."""
     found = text(ref)
-    return found.startswith("refs/") and not full_ref(found)
+    return found.startswith("refs/") and not found.startswith(_NAMESPACES)
+
+
+def nothing_followed(refs: list[object]) -> str:
+    """Why a push of these refs asks nothing of us; empty if it does."""
+    if not refs:
+        return "the push names no refs"
+    return "the push names no branches or tags" if all(other_ref(ref) for ref in refs) else ""

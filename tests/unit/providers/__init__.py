@@ -1,0 +1,1 @@
+"""How each Git host signs and what its deliveries say."""
