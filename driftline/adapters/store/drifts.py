@@ -1,4 +1,4 @@
-"""The record of drift: which field, since when, by whom, and when it was over. All values are masked. Called by flow."""
+"""The record of drift: which field, since when, by whom, until when. All values are masked. Called by flow."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -319,7 +319,7 @@ def quarantined(db: Connection, limit: int = 100) -> list[Job]:
 
 
 def retry(db: Connection, job_id: int) -> int | None:
-    """Ask again for what a quarantined job was to do; return the id of the new job, or None if it is not quarantined."""
+    """Ask again for what a quarantined job was to do; return the new job's id, or None if it is not quarantined."""
     aside = job.c.state == JobState.QUARANTINED
     taken = update(job).where(job.c.id == job_id, aside).values(state=JobState.DONE, updated_at=db_now())
     old = SHAPE.first(db.execute(taken.returning(*SHAPE.columns)))

@@ -1,4 +1,4 @@
-"""What is live, shared by all applications: one narrow row per managed object. Written by watch and scan, read by flow."""
+"""What is live, shared by all applications: a narrow row per managed object. Called by watch, scan and flow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

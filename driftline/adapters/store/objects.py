@@ -31,7 +31,7 @@ class ObjectState(StrEnum):
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """A row. `applied_fields` is the field set (fieldsV1) that we applied last."""
+    """A row. `state` is one of `ObjectState`; `applied_fields` is the field set (fieldsV1) that we applied last."""
 
     cluster_uid: str
     key_id: str
@@ -41,7 +41,7 @@ class ObjectRow:
     api_version: str
     uid: str
     wave: int
-    state: ObjectState
+    state: str
     desired_digest: str
     applied_digest: str
     applied_fields: Any

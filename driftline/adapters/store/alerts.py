@@ -1,0 +1,155 @@
+"""Alerts that are open or were: the state between one message and the next. Called by flow, with the state change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, update
+
+from driftline.adapters.store.columns import Shape, chunks, insert
+from driftline.adapters.store.tables.people import OPEN_ALERT, alert, subscription
+
+
+@dataclass(frozen=True)
+class AlertRow:
+    """A row. `threads` maps a recipient to what its channel needs to answer in the same thread."""
+
+    id: int
+    subject: str
+    condition: str
+    cause: str
+    fired_at: datetime
+    recovered_at: datetime | None
+    last_sent_at: datetime | None
+    count: int
+    facts: dict[str, Any] | None
+    threads: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Firing:
+    """A trouble that began. `once` makes it end at once: a message without a recovery. `facts` are masked."""
+
+    subject: str
+    condition: str
+    cause: str = ""
+    once: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SubscriptionRow:
+    """Who hears of what. `condition` and `scope` may be `*`; a scope is `app:<name>` or `project:<name>`."""
+
+    id: int
+    condition: str
+    scope: str
+    channel: str
+    address: str
+    source: str
+
+
+@dataclass(frozen=True, order=True)
+class Subscription:
+    """One wish to be told."""
+
+    condition: str
+    scope: str
+    channel: str
+    address: str
+
+
+SHAPE = Shape(AlertRow, alert)
+SUBSCRIPTION = Shape(SubscriptionRow, subscription)
+
+
+def open_of(db: Connection, subjects: Iterable[str]) -> list[AlertRow]:
+    """The open alerts of some subjects."""
+    found: list[AlertRow] = []
+    for some in chunks(sorted(set(subjects))):
+        found += SHAPE.all(db.execute(SHAPE.select().where(alert.c.subject.in_(some), OPEN_ALERT)))
+    return sorted(found, key=lambda row: row.id)
+
+
+def fire_many(db: Connection, firings: Sequence[Firing], now: datetime) -> list[AlertRow]:
+    """Open alerts, in at most two statements; one that is open already counts up (`count` above 1 is old news)."""
+    lasting = {(each.subject, each.condition, each.cause): each for each in firings if not each.once}
+    once = [each for each in firings if each.once]
+    rows: list[AlertRow] = []
+    if lasting:
+        statement = insert(db, alert).values(fired_at=now, count=1)
+        statement = statement.on_conflict_do_update(
+            index_elements=["subject", "condition", "cause"],
+            index_where=OPEN_ALERT,
+            set_={"count": alert.c.count + 1, "facts": statement.excluded.facts},
+        )
+        values = [_values(each) for _, each in sorted(lasting.items(), key=lambda item: item[0])]
+        rows += SHAPE.all(db.execute(statement.returning(*SHAPE.columns), values))
+    if once:
+        ended = insert(db, alert).values(fired_at=now, recovered_at=now, count=1)
+        rows += SHAPE.all(db.execute(ended.returning(*SHAPE.columns), [_values(each) for each in once]))
+    return sorted(rows, key=lambda row: row.id)
+
+
+def recover_many(db: Connection, ids: Iterable[int], now: datetime) -> list[AlertRow]:
+    """End open alerts; return those that this call ended."""
+    rows: list[AlertRow] = []
+    for some in chunks(sorted(set(ids))):
+        change = update(alert).where(alert.c.id.in_(some), OPEN_ALERT).values(recovered_at=now)
+        rows += SHAPE.all(db.execute(change.returning(*SHAPE.columns)))
+    return sorted(rows, key=lambda row: row.id)
+
+
+def due_reminders(db: Connection, sent_before: datetime, limit: int = 100) -> list[AlertRow]:
+    """Open alerts that people were last told of before `sent_before`, the longest silent first."""
+    query = SHAPE.select().where(OPEN_ALERT, alert.c.last_sent_at < sent_before)
+    return SHAPE.all(db.execute(query.order_by(alert.c.last_sent_at).limit(limit)))
+
+
+def page(db: Connection, only_open: bool = False, before: int | None = None, limit: int = 100) -> list[AlertRow]:
+    """Alerts, the newest first, older than the row `before`."""
+    query = SHAPE.select().order_by(alert.c.id.desc()).limit(limit)
+    query = query.where(OPEN_ALERT) if only_open else query
+    return SHAPE.all(db.execute(query if before is None else query.where(alert.c.id < before)))
+
+
+def prune(db: Connection, before: datetime) -> int:
+    """Forget alerts that ended before `before`, with their messages; return how many."""
+    return db.execute(delete(alert).where(alert.c.recovered_at < before)).rowcount
+
+
+def subscribe(db: Connection, source: str, wishes: Iterable[Subscription]) -> None:
+    """Make `wishes` all that `source` (an application's annotations, a person) asks to be told."""
+    db.execute(delete(subscription).where(subscription.c.source == source))
+    rows = [
+        {
+            "condition": each.condition,
+            "scope": each.scope,
+            "channel": each.channel,
+            "address": each.address,
+            "source": source,
+        }
+        for each in sorted(set(wishes))
+    ]
+    if rows:
+        db.execute(insert(db, subscription), rows)
+
+
+def subscriptions(db: Connection, conditions: Iterable[str], scopes: Iterable[str]) -> list[SubscriptionRow]:
+    """Everyone who wants to hear of one of the conditions in one of the scopes, `*` included."""
+    named = and_(
+        subscription.c.condition.in_([*sorted(set(conditions)), "*"]),
+        subscription.c.scope.in_([*sorted(set(scopes)), "*"]),
+    )
+    return SUBSCRIPTION.all(db.execute(SUBSCRIPTION.select().where(named).order_by(subscription.c.id)))
+
+
+def all_subscriptions(db: Connection, source: str | None = None) -> list[SubscriptionRow]:
+    """Every subscription, or those of one source."""
+    query = SUBSCRIPTION.select().order_by(subscription.c.id)
+    return SUBSCRIPTION.all(db.execute(query if source is None else query.where(subscription.c.source == source)))
+
+
+def _values(each: Firing) -> dict[str, Any]:
+    return {"subject": each.subject, "condition": each.condition, "cause": each.cause, "facts": dict(each.facts)}
