@@ -1,6 +1,6 @@
 """What a comparison of one object found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -69,6 +69,8 @@ class FieldDrift:
     author: Author = Author()
     kind: str = "changed"
     """`changed`, `removed` (Git sets it, live lacks it), `added` (live holds what Git dropped: a leftover)."""
+    elements: tuple[str, ...] = field(default=(), compare=False)
+    """The same place as `managedFields` spells it, for finding it again in an object; empty where none is known."""
 
 
 @dataclass(frozen=True)
