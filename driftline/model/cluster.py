@@ -61,6 +61,8 @@ class Applied:
 
     body: Object
     created: bool
+    warnings: tuple[str, ...] = ()
+    """What the API server remarked: a deprecated version, an unknown field that it dropped."""
 
 
 class Refusal(StrEnum):
