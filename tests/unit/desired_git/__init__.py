@@ -1,0 +1,1 @@
+"""Which URL, which revision, which version: the pure rules about Git."""
