@@ -75,6 +75,9 @@ class Wave:
     phase: Phase
     number: int
     changes: tuple[Change, ...]
+    after_health: bool = True
+    """Whether it starts only when everything applied before is healthy. False for deletions without PruneLast: a new
+    object may never get well while the old one holds its port or volume."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class Plan:
     """Why nothing of it may run at all (an empty render, the prune budget), or empty."""
     allowed: frozenset[Key] = field(default_factory=frozenset)
     """Held keys that a person has approved."""
+    skipped: tuple[Held, ...] = ()
+    """Deletions that were not asked for or that the object forbids, and why: listed, never done."""
 
     def changes(self) -> Iterator[Change]:
         """Every change that runs, in order."""
@@ -121,6 +126,7 @@ class Plan:
         lines = [f"{number} {change}" for number, wave in enumerate(self.waves, 1) for change in wave.changes]
         lines += [f"held {held.change}: {held.reason}" for held in self.held]
         lines += [f"problem {problem.key}: {problem.message}" for problem in self.problems]
+        lines += [f"skipped {left.change}: {left.reason}" for left in self.skipped]
         if self.refused:
             lines.append(f"refused: {self.refused}")
         return "\n".join(lines) if lines else "nothing to do"

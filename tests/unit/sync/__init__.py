@@ -1,0 +1,1 @@
+"""What a sync does and in which order: plans, steps, hooks, automation."""
