@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
 from typing import Any
 
 from driftline.formats.fields import Fields
@@ -39,6 +41,45 @@ def read_sources(spec: Fields) -> tuple[Source, ...]:
             if value in given[:position]:
                 spec.fail("sources", f"the {what} {value!r} is given twice")
     return sources
+
+
+def read_source(document: Mapping[str, Any], subject: str) -> tuple[Source, tuple[str, ...]]:
+    """One source standing by itself, and warnings of what in it is unknown. `subject` begins each message."""
+    warnings: list[str] = []
+    return _source(Fields(document, subject, "source", warnings), alone=False), tuple(warnings)
+
+
+def source_document(source: Source) -> dict[str, Any]:
+    """A source as Argo CD writes it, without what is empty; `read_source` reads it back as it was."""
+    found = _written(source, {"repo_url": "repoURL"})
+    for tool in TOOLS:
+        options = getattr(source, tool)
+        if options is not None:
+            found[tool] = dict(options) if tool == "plugin" else _written(options, {})
+    if source.helm and source.helm.values_object is not None:
+        found["helm"]["valuesObject"] = dict(source.helm.values_object)
+    if source.kustomize and source.kustomize.replicas:
+        found["kustomize"]["replicas"] = [{"name": name, "count": n} for name, n in source.kustomize.replicas]
+    if source.directory:
+        jsonnet = {
+            name: found["directory"].pop(name) for name in ("extVars", "tlas", "libs") if name in found["directory"]
+        }
+        found["directory"] |= {"jsonnet": jsonnet} if jsonnet else {}
+    return found
+
+
+def _written(value: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    """The plain fields of a dataclass that are not empty, under their names in YAML."""
+    found: dict[str, Any] = {}
+    for each in fields_of(value):
+        item = getattr(value, each.name)
+        if not item or is_dataclass(item):
+            continue
+        camel = re.sub(r"_(.)", lambda match: match[1].upper(), each.name)
+        if isinstance(item, tuple):
+            item = [_written(one, {}) if is_dataclass(one) else one for one in item]
+        found[names.get(each.name, camel)] = dict(item) if isinstance(item, Mapping) else item
+    return found
 
 
 def _source(fields: Fields, alone: bool) -> Source:

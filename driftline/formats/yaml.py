@@ -207,8 +207,7 @@ class _Builder:
                 if not line and kind is not yaml.DocumentStartEvent:
                     line = event.start_mark.line + 1
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise Permanent(f"{self.name}:{mark.line + 1 if mark else 1}: {error.problem}") from None
+            raise Permanent(f"{self.name}:{_syntax(error)}") from None
         except yaml.reader.ReaderError as error:
             at = text.encode()[: error.position].count(b"\n") + 1
             raise Permanent(f"{self.name}:{at}: {error.reason}") from None
@@ -351,6 +350,14 @@ class _Builder:
             raise Permanent(f"{self.name}:{line}: << wants a map or a list of maps")
         for one in reversed(maps):
             target.update(one)
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    """Line and cause of a syntax error, with what it was part of where that began on another line."""
+    mark, context = error.problem_mark or error.context_mark, error.context_mark
+    line = mark.line + 1 if mark else 1
+    began = f" ({error.context}, line {context.line + 1})" if context and context.line + 1 != line else ""
+    return f"{line}: {error.problem}{began}"
 
 
 def _copy(value: Any) -> Any:

@@ -61,7 +61,7 @@ def test_merged_keys_may_be_overridden_and_are_no_duplicates() -> None:
     [
         ("a: b: c\n", "app.yaml:1: mapping values are not allowed in this context"),
         ("a:\n\tb: 1\n", "app.yaml:2: found character that cannot start any token"),
-        ("a: 1\nb: 'x\n", "app.yaml:3: found unexpected end of stream"),
+        ("a: 1\nb: 'x\n", "app.yaml:3: found unexpected end of stream (while scanning a quoted scalar, line 2)"),
         ("x: 1\na: *nope\n", 'app.yaml:2: unknown anchor "nope"'),
         ("a: &x [*x]\n", 'app.yaml:1: the anchor "x" contains itself'),
         ("a: .inf\n", "app.yaml:1: infinity and NaN do not exist in JSON"),

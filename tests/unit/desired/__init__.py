@@ -1,0 +1,1 @@
+"""From a Git tree to the objects that a cluster should hold."""
