@@ -93,7 +93,8 @@ class WorkTree:
 
     def branch(self, name: str) -> None:
         """Switch to a branch, made here if it is new."""
-        self.git("checkout", "--quiet", "-B", name)
+        known = self.git("branch", "--list", "--format=%(refname:short)").splitlines()
+        self.git("checkout", "--quiet", *([] if name in known else ["-b"]), name)
 
     def rewrite(self, message: str = "rewritten", files: Mapping[str, str | bytes | None] | None = None) -> str:
         """Replace the last commit by another; a push of it has to be forced."""

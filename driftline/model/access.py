@@ -18,6 +18,15 @@ class RepositoryAccess:
     """PEM of a private certificate authority."""
     insecure: bool = False
     proxy: str = field(default="", repr=False)
+    no_proxy: str = ""
+    client_certificate: str = ""
+    """PEM of a client certificate, used with `client_key`."""
+    client_key: str = field(default="", repr=False)
+    identity: str = ""
+    """Names whose access this is (a stored credential's id), so that a renewed token finds the same mirror.
+
+    Empty: the credentials themselves tell two accesses apart.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The Git adapter against real Git hosts, over HTTP, HTTPS and SSH."""
