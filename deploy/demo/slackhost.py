@@ -42,6 +42,11 @@ class Failure:
     """Seconds to wait before answering."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is no news."""
+
+
 class SlackHost:
     """The server on the loopback, running in threads while used as a context. `calls` is what arrived, in order."""
 
@@ -51,7 +56,7 @@ class SlackHost:
         self._folder = folder
         self._failures: deque[Failure] = deque()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server = _Server(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 

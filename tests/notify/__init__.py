@@ -1,0 +1,1 @@
+"""Alerts, logs, Sentry and metrics against real servers on the loopback."""
