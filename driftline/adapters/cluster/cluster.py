@@ -1,9 +1,11 @@
 """What Driftline can do with one cluster: read its kinds and objects, and write them. Called by flow and `watch`."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from driftline.adapters.cluster.connection import SERVER, Connection, Request, Response
+from driftline.adapters.cluster.limits import Place
 from driftline.adapters.cluster.paths import collection_path, object_path, with_query
 from driftline.adapters.cluster.refusals import Answer, Call, is_absent, translate
 from driftline.adapters.cluster.served import Served
@@ -87,8 +89,7 @@ class Cluster:
         if response.status == 404:
             self._must_be_absent(call, response)
             return None
-        body: Object = response.json()
-        return body
+        return response.object()
 
     def apply(
         self,
@@ -204,6 +205,12 @@ class Cluster:
         path = collection_path(resource, namespace)
         return open_watch(self._connection, path, call, label_selector, resource_version, initial, timeout)
 
+    @contextlib.contextmanager
+    def listing_place(self, needed: bool) -> Iterator[Place]:
+        """Hold one of the few places for LISTs while a watch sends its initial events; `leave` it when they end."""
+        with self._connection.gate("list").hold(needed) as place:
+            yield place
+
     def close(self) -> None:
         """Close the idle connections."""
         self._connection.close()
@@ -224,17 +231,22 @@ class Cluster:
             if response.status == 410:
                 return None
             page = response.json()
+            metadata = page.get("metadata")
+            if "items" not in page or not isinstance(metadata, dict):
+                raise ClusterUnreachable(f"{call}: what cluster {self.name} answered is no list")
             head = {"apiVersion": resource.api_version, "kind": resource.kind}
             items += [{**item, **head} for item in page.get("items") or ()]
-            token = page["metadata"].get("continue", "")
+            token = str(metadata.get("continue") or "")
             if not token:
-                return Listing(tuple(items), str(page["metadata"].get("resourceVersion", "")))
+                return Listing(tuple(items), str(metadata.get("resourceVersion", "")))
 
     def _write(self, request: Request, resource: Resource, dry_run: bool) -> Applied:
         response = self._send(request)
         if not dry_run:
             self._note_kind_change(resource)
-        return Applied(response.json(), response.status == 201, _warnings(response))
+        # A webhook may say anything in a warning, so none about a Secret is passed on.
+        warnings = () if request.call.confidential else _warnings(response)
+        return Applied(response.object(), response.status == 201, warnings)
 
     def _send(self, request: Request, accept: frozenset[int] = frozenset()) -> Response:
         try:

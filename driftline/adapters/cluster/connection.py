@@ -20,6 +20,7 @@ from driftline.adapters.cluster.refusals import Answer, Call, from_transport, re
 from driftline.adapters.settings import Settings
 from driftline.model.access import ClusterAccess
 from driftline.model.cluster import ClusterUnreachable
+from driftline.model.objects import Object
 
 CONNECT = 3.0
 """Seconds for a connection to come about."""
@@ -61,14 +62,32 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer below 400, or one whose code the caller asked for."""
+    """An answer of success, or one whose code the caller asked for."""
 
+    call: Call
     status: int
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
-        return orjson.loads(self.body)
+    def json(self) -> Object:
+        """The JSON mapping in the body. Raises ClusterUnreachable for anything else: no API server sent it."""
+        try:
+            document = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            raise self._nonsense()
+        return document
+
+    def object(self) -> Object:
+        """The Kubernetes object in the body. Raises ClusterUnreachable if there is none."""
+        document = self.json()
+        if not isinstance(document.get("metadata"), dict):
+            raise self._nonsense()
+        return document
+
+    def _nonsense(self) -> ClusterUnreachable:
+        return ClusterUnreachable(f"{self.call}: what answers for cluster {self.call.cluster} is no API server")
 
 
 class Connection:
@@ -94,7 +113,7 @@ class Connection:
         """The answer. Raises ApiRefused, ClusterUnreachable or Temporary, unless its code is in `accept`."""
         for attempt in range(1, _ATTEMPTS + 1):
             response, generation = self._attempt(request)
-            if response.status < 400 or response.status in accept:
+            if 200 <= response.status < 300 or response.status in accept:
                 return response
             if response.status == 401 and attempt == 1 and self._renew(generation):
                 continue
@@ -109,7 +128,7 @@ class Connection:
     @contextlib.contextmanager
     def stream(self, request: Request, idle: float) -> Iterator[urllib3.BaseHTTPResponse]:
         """An open watch: at most `idle` seconds without a byte. Raises as `send` does, at the start only."""
-        timeout = urllib3.Timeout(connect=CONNECT, read=idle)
+        timeout = urllib3.Timeout(connect=CONNECT, read=READ)
         for attempt in (1, 2):
             generation, pool = self._generation, self._watches
             try:
@@ -127,9 +146,12 @@ class Connection:
             try:
                 if response.status == 401 and attempt == 1 and self._renew(generation):
                     continue
-                if response.status >= 400:
+                if response.status != 200:
                     body = response.read(1024 * 1024)
                     raise translate(request.call, Answer.read(response.status, body), response.headers)
+                # It has begun to answer; from now on silence is normal.
+                if (sock := getattr(response.connection, "sock", None)) is not None:
+                    sock.settimeout(idle)
                 yield response
                 return
             finally:
@@ -144,8 +166,8 @@ class Connection:
         gate = self._gates.get(request.gate)
         if gate is None:
             return self._once(request)
-        with gate.pass_through() as admitted:
-            if not admitted:
+        with gate.hold() as place:
+            if not place.admitted:
                 raise ClusterUnreachable(f"{request.call}: cluster {self.name} is too busy: no place in a minute")
             try:
                 response, generation = self._once(request)
@@ -162,20 +184,21 @@ class Connection:
         if self._login.stale:
             self._renew(self._generation)
         generation, pool = self._generation, self._pool
-        body = None if request.body is None else orjson.dumps(request.body)
+        sent = None if request.body is None else orjson.dumps(request.body)
         for again in (request.repeat, False):
             try:
                 response = pool.urlopen(
                     request.method,
                     self._target(request.path),
-                    body=body,
+                    body=sent,
                     headers=self._headers(request),
                     timeout=urllib3.Timeout(connect=CONNECT, read=READ),
                     retries=False,
                     redirect=False,
                     preload_content=False,
                 )
-                return Response(response.status, response.headers, _read(response, request.call)), generation
+                body = _read(response, request.call)
+                return Response(request.call, response.status, response.headers, body), generation
             except urllib3.exceptions.ProtocolError as error:
                 # A connection that rested too long was closed by the other side just as we used it.
                 if not again:

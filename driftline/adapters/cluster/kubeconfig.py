@@ -10,7 +10,8 @@ import yaml
 
 from driftline.model.errors import Permanent
 
-_LARGEST = 256 * 1024
+_LARGEST = 64 * 1024
+_DEEPEST = 30
 _PRIVATE = frozenset({"exec", "auth-provider", "tokenFile"})
 _FILES = frozenset({"certificate-authority", "client-certificate", "client-key"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -26,7 +27,7 @@ def read_kubeconfig(name: str, text: str, allow_private: bool = False) -> dict[s
         raise Permanent(f"cluster {name}: its kubeconfig is larger than {_LARGEST // 1024} KiB")
     config = _parse(name, text)
     if not allow_private:
-        for path, key in _keys(config, "", 0):
+        for path, key in _keys(config, ""):
             if key in _PRIVATE or key in _FILES or key.endswith("-file"):
                 raise Permanent(
                     f"cluster {name}: its kubeconfig has {path}, which would run a program or read a file on this "
@@ -95,9 +96,7 @@ def _take(target: dict[str, Any], key: str, value: Any) -> None:
 
 def _parse(name: str, text: str) -> dict[str, Any]:
     try:
-        # The parser in Python, not the one in C: deep nesting ends it with an error instead of a crash.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise Permanent(f"cluster {name}: its kubeconfig uses YAML aliases; write the values out")
+        _look_at_shape(name, text)
         config = yaml.load(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
@@ -108,18 +107,27 @@ def _parse(name: str, text: str) -> dict[str, Any]:
     return config
 
 
-def _keys(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
-    if depth > 30:
-        return
+def _look_at_shape(name: str, text: str) -> None:
+    """Refuse aliases and deep nesting, event by event: parsing on would take its time, or crash the parser in C."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise Permanent(f"cluster {name}: its kubeconfig uses YAML aliases; write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise Permanent(f"cluster {name}: its kubeconfig is nested more than {_DEEPEST} levels deep")
+
+
+def _keys(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, child in value.items():
             if child is None:
                 continue
             yield f"{path}.{key}".lstrip("."), str(key)
-            yield from _keys(child, f"{path}.{key}", depth + 1)
+            yield from _keys(child, f"{path}.{key}")
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from _keys(child, f"{path}[{index}]", depth + 1)
+            yield from _keys(child, f"{path}[{index}]")
 
 
 def _servers(config: Mapping[str, Any]) -> Iterator[str]:

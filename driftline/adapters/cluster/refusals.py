@@ -98,7 +98,12 @@ def is_absent(call: Call, answer: Answer) -> bool:
 
 
 def translate(call: Call, answer: Answer, headers: Mapping[str, str]) -> Failure:
-    """The failure that an answer of 400 or more stands for; used as `raise translate(...)`."""
+    """The failure that an answer without success stands for; used as `raise translate(...)`."""
+    if answer.code < 400:
+        text = (
+            f"{call}: what answers for cluster {call.cluster} redirects (status {answer.code}); correct its server URL"
+        )
+        return ClusterUnreachable(text)
     for rule in _RULES:
         if failure := rule(call, answer):
             return failure
@@ -163,7 +168,11 @@ def _conflict(call: Call, answer: Answer) -> Failure | None:
         return None
     if answer.reason == "AlreadyExists":
         return ApiRefused(f"{call}: it exists already", Refusal.EXISTS)
-    held = [f"{field} by {who.removeprefix('conflict with ')}" for _, field, who in answer.causes if field]
+    held = [
+        f"{field} by {who.removeprefix('conflict with ')}"
+        for reason, field, who in answer.causes
+        if reason == "FieldManagerConflict"
+    ]
     if held:
         return ApiRefused(f"{call}: other managers hold fields: {_list(held)}", Refusal.CONFLICT)
     if "uid" in answer.message.lower():
@@ -235,7 +244,7 @@ def _without_value(message: str) -> str:
     """The explanation in `Invalid value: {...}: field is immutable`; a cause without one explains nothing."""
     kind, _, rest = message.partition(": ")
     if kind not in ("Invalid value", "Unsupported value", "Duplicate value", "Not found", "Too long", "Too many"):
-        return _one_line(message.removeprefix("Required value: ").removeprefix("Forbidden: "))
+        return _one_line(message.removeprefix("Required value").removeprefix("Forbidden").lstrip(": "))
     try:
         end = len(rest) - len(_after_json(rest))
     except ValueError:

@@ -73,7 +73,7 @@ class Served:
         etag, document = self._groups.get(path, ("", None))
         call = Call(self._connection.name, _NOTHING, "", "discovery")
         request = Request("GET", path, call, accept=discovery.ACCEPT, repeat=True, etag=etag)
-        response = self._connection.send(request)
+        response = self._connection.send(request, frozenset({304}) if etag else frozenset())
         if response.status == 304:
             return document
         document = response.json()

@@ -56,9 +56,14 @@ class Events:
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Event]:
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[list[Event]]:
+        """The events as they arrive: those that came together are one batch."""
         try:
-            for line in self._lines():
-                yield _event(self._call, orjson.loads(line))
+            for lines in self._lines():
+                yield [_event(self._call, orjson.loads(line)) for line in lines]
         except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
             # ValueError and AttributeError: what urllib3 and http.client make of a socket closed under them.
             if self._closed.is_set():
@@ -77,11 +82,14 @@ class Events:
         except (OSError, ValueError, RuntimeError, AttributeError):
             pass  # it ended by itself
 
-    def _lines(self) -> Iterator[bytes]:
-        rest = b""
+    def _lines(self) -> Iterator[list[bytes]]:
+        rest = bytearray()
         for chunk in self._response.stream(_CHUNK):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from (line for line in lines if line)
+            rest += chunk
+            *lines, last = rest.split(b"\n") if b"\n" in chunk else (rest,)
+            rest = bytearray(last)
+            if complete := [bytes(line) for line in lines if line]:
+                yield complete
 
 
 def open_watch(
