@@ -12,6 +12,8 @@ class ApplyWave:
     """Write the changes of `plan.waves[index]` that have no result yet, and create its hooks that do not exist."""
 
     index: int
+    failure: str = ""
+    """Set with the first SyncFail wave: why the attempt fails. Store it and show it as `SyncSeen.failure`."""
 
 
 @dataclass(frozen=True)

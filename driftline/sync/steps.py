@@ -59,6 +59,9 @@ class SyncSeen:
     """Pruned objects that are still there, and what holds them (their finalizers)."""
     standing: Mapping[Key, int] = field(default_factory=dict)
     """Unchanged objects that a later wave has to wait for, and their wave (`standing`)."""
+    failure: str = ""
+    """Why this attempt fails, once `ApplyWave.failure` has said so: an object that recovers while the SyncFail hooks
+    run does not turn the failure into a success."""
     newer: str = ""
     """The newest wanted revision, if it is not the one of this sync."""
     terminate: bool = False
@@ -164,6 +167,8 @@ def _main(plan: Plan) -> Iterator[tuple[int, Wave]]:
 
 def _forward(seen: SyncSeen, now: datetime) -> Intent:
     """Walk the waves up to the first that is not done."""
+    if seen.failure or any(phase is Phase.SYNC_FAIL for phase, _ in seen.hooks):
+        return _failing(seen, now, seen.failure or texts.tasks_failed(()))
     for index, wave in _main(seen.plan):
         if wave.phase is Phase.POST_SYNC and seen.plan.problems:
             break  # PostSync tells the world that everything has arrived.
@@ -338,7 +343,7 @@ def _failing(seen: SyncSeen, now: datetime, message: str) -> Intent:
         if wave.phase is not Phase.SYNC_FAIL:
             continue
         if not _written(seen, wave):
-            return ApplyWave(index)
+            return ApplyWave(index, failure=message)
         pending = _after(seen, wave)
         if pending is not None and now < pending.deadline:
             return _wait(seen, pending, now)
