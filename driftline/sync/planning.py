@@ -1,6 +1,7 @@
 """Make a plan: everything a sync would write, wave by wave, from values alone. Called by driftline.flow."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from driftline.model.digests import digest
 from driftline.model.drift import VerdictState
@@ -20,7 +21,12 @@ CREATE_NAMESPACE = "CreateNamespace=true"
 
 
 def plan(given: PlanInput) -> Plan:
-    """What a sync would do. Equal inputs give equal plans; raises nothing."""
+    """What a sync would do. Equal inputs give equal plans; raises nothing.
+
+    With `options.deleting` nothing is wanted, whatever `given.wanted` holds.
+    """
+    if given.options.deleting:
+        given = replace(given, wanted={})
     if refusal := _refusal(given):
         return Plan(refused=refusal, allowed=given.options.approved)
     decided = {key: decide(key, given) for key in sorted(_selected(given))}

@@ -58,7 +58,8 @@ def prunes(given: PlanInput) -> Prunes:
 
 def gone_from_git(given: PlanInput) -> frozenset[Key]:
     """The inventory keys that Git no longer names, among those that this sync looks at."""
-    extras = frozenset(given.owned) - frozenset(given.wanted)
+    wanted = frozenset[Key]() if given.options.deleting else frozenset(given.wanted)
+    extras = frozenset(given.owned) - wanted
     return extras if given.options.only is None else extras & given.options.only
 
 

@@ -232,3 +232,9 @@ def test_the_budget_does_not_hold_a_deletion_that_a_person_asked_for() -> None:
         PlanInput({}, owned=case.owned, live={**case.live, key("Deployment", "web"): seen("web")}, options=DELETING)
     )
     assert len(list(found.changes())) == 41
+
+
+def test_a_deletion_wants_nothing_even_if_git_was_read() -> None:
+    case = given(wants(WEB), DELETING, owned=owns(WEB), live={key("Deployment", "web"): None})
+    assert plan(case).empty
+    assert confirmed_gone(case) == {key("Deployment", "web")}
