@@ -1,7 +1,7 @@
 """Encrypts what may not lie open in the database: credentials, renders, plans. Called by flow and the store's rotation.
 
-A sealed value is `form (1 byte) | key id (4) | nonce (12) | AES-256-GCM ciphertext`. It opens only in the context it was
-sealed for (which column of which row), so that it cannot be moved to another place and used there.
+A sealed value is `form (1 byte) | key id (4) | nonce (12) | AES-256-GCM ciphertext`. It opens only in the context it
+was sealed for (which column of which row), so that it cannot be moved to another place and used there.
 """
 
 import base64

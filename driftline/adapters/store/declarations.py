@@ -132,7 +132,7 @@ def _write(db: Connection, fresh: Sequence[Declaration]) -> dict[str, int]:
             for each in fresh
         ],
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _write_sources(db: Connection, fresh: Sequence[tuple[int, Declaration]]) -> None:

@@ -98,7 +98,7 @@ def recent(db: Connection, hook: str = "", limit: int = 50) -> list[Delivery]:
 def last_seen(db: Connection) -> dict[str, datetime]:
     """For each hook, when its last delivery came: a host may have switched the hook off."""
     rows = db.execute(select(delivery.c.hook, func.max(delivery.c.received_at)).group_by(delivery.c.hook))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def prune_old(db: Connection, before: datetime) -> int:

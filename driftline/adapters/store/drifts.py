@@ -159,7 +159,7 @@ def flips(db: Connection, application_id: int, key_id: str, path: str, since: da
 def open_counts(db: Connection) -> dict[int, int]:
     """How many fields drift now, by application id."""
     query = select(drift.c.application_id, func.count()).where(OPEN_DRIFT).group_by(drift.c.application_id)
-    return dict(db.execute(query).tuples().all())
+    return dict(db.execute(query).all())
 
 
 def _open(db: Connection, application_id: int, cluster_uid: str, key_ids: Sequence[str]) -> list[DriftRow]:

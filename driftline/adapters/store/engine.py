@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from driftline.adapters.store.errors import DatabaseAway, DatabaseBusy, translate
+from driftline.adapters.store.errors import Contention, DatabaseAway, translate
 from driftline.adapters.store.filelock import FileLock
 from driftline.model.errors import Permanent
 
@@ -116,7 +116,7 @@ class Store:
             try:
                 with self.write() as db:
                     return unit(db)
-            except DatabaseBusy:
+            except Contention:
                 if attempt == attempts:
                     raise
                 time.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - only spreads the rivals

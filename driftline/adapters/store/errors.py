@@ -17,8 +17,9 @@ _SQLITE_AWAY = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
 }
-_POSTGRESQL_BUSY = {"40001", "40P01", "55P03"}
-"""Serialisation failure, deadlock, lock timeout."""
+_CONTENTION = {"40001", "40P01"}
+"""Serialisation failure, deadlock."""
+_LOCK_TIMEOUT = "55P03"
 _POSTGRESQL_AWAY = {"25006", "25P03", "28000", "28P01", "3D000", "57P01", "57P02", "57P03"}
 """Read-only, killed while idle, refused logins, no such database, shutdown, crash, starting up."""
 _POSTGRESQL_AWAY_CLASSES = {"08", "53", "58"}
@@ -27,10 +28,14 @@ _NO_TABLE = "42P01"
 
 
 class DatabaseBusy(Temporary):
-    """Another transaction was in the way; the same unit may succeed at once."""
+    """We waited long enough for another transaction or a connection; worth trying again in a second."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, delay=timedelta(seconds=1))
+
+
+class Contention(DatabaseBusy):
+    """Two transactions collided and ours was undone: the same unit may succeed at once, so `transact` repeats it."""
 
 
 class DatabaseAway(Temporary):
@@ -48,8 +53,10 @@ def translate(error: DBAPIError | PoolTimeout, where: str) -> Temporary | Perman
     if isinstance(cause, sqlite3.Error):
         return _sqlite(cause, where)
     state = getattr(cause, "sqlstate", None)
-    if state in _POSTGRESQL_BUSY:
-        return DatabaseBusy(f"{where}: another transaction was in the way ({_line(cause)})")
+    if state in _CONTENTION:
+        return Contention(f"{where}: another transaction was in the way ({_line(cause)})")
+    if state == _LOCK_TIMEOUT:
+        return DatabaseBusy(f"{where}: another transaction holds the row for long ({_line(cause)})")
     if state == _NO_TABLE:
         return _unprepared(where)
     lost = state is None and error.connection_invalidated

@@ -23,7 +23,6 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    null,
     or_,
     select,
     true,
@@ -86,13 +85,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Request:
-    """What someone wants done. `run_at=None` is now. `payload` is a hint: of two requests that meet, the later wins."""
+    """What someone wants done, at `run_at` (None: now, by the database's clock) plus `delay`.
+
+    `payload` is a hint: of two requests that meet, the later wins.
+    """
 
     kind: str
     subject: str
     queue: str = Queue.FAST
     run_at: datetime | None = None
     payload: Any = None
+    delay: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
     statement = insert(db, job).values(
         state=JobState.QUEUED,
         wanted=1,
-        run_at=func.coalesce(bindparam("wish_at", type_=Instant()), db_now()),
+        run_at=func.coalesce(bindparam("wish_at", type_=Instant()), db_now()) + bindparam("delay", type_=Double()),
         created_at=db_now(),
         updated_at=db_now(),
     )
@@ -136,7 +139,8 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
     merged = {
         "wanted": job.c.wanted + 1,
         "run_at": case((queued, earlier), else_=job.c.run_at),
-        "wanted_at": case((queued, null()), (job.c.wanted_at <= new.run_at, job.c.wanted_at), else_=new.run_at),
+        # Counts while the job is leased; a claim clears it.
+        "wanted_at": case((job.c.wanted_at <= new.run_at, job.c.wanted_at), else_=new.run_at),
         "queue": case((new.queue == Queue.FAST, new.queue), else_=job.c.queue),
         "payload": func.coalesce(new.payload, job.c.payload),
         "updated_at": db_now(),
@@ -149,6 +153,7 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
             "queue": wish.queue,
             "payload": wish.payload,
             "wish_at": wish.run_at,
+            "delay": wish.delay.total_seconds(),
         }
         for _, wish in sorted(unique.items())
     ]
@@ -181,17 +186,19 @@ def claim_due(db: Connection, queue: str, owner: str, lease: timedelta, limit: i
     return sorted(SHAPE.all(rows), key=lambda found: (found.run_at, found.id))
 
 
-def finish(db: Connection, held: Job, run_at: datetime | None = None) -> JobState:
+def finish(db: Connection, held: Job, run_at: datetime | timedelta | None = None) -> JobState:
     """End a job and return its state: `done`, or `queued` if it was asked for meanwhile or is to come back at `run_at`.
 
-    Attempts count from zero again. Raises LeaseLost if the job is no longer ours.
+    A timedelta counts from now by the database's clock. Attempts count from zero again.
+
+    Raises LeaseLost if the job is no longer ours.
     """
     asked = job.c.wanted > held.wanted
     again: ColumnElement[bool] = asked
     when: ColumnElement[Any] = func.coalesce(job.c.wanted_at, db_now())
     if run_at is not None:
         again = true()
-        back = literal(run_at, Instant())
+        back = db_now(run_at) if isinstance(run_at, timedelta) else literal(run_at, Instant())
         when = case((and_(asked, when < back), when), else_=back)
     change = (
         update(job)

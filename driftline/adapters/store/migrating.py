@@ -1,4 +1,4 @@
-"""Brings the database to the tables that this version needs, or back. Called by the CLI and at the start of the demo."""
+"""Brings the database to the tables that this version needs, or back. Called by the CLI and by tests."""
 
 from typing import TYPE_CHECKING
 

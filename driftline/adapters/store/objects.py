@@ -114,7 +114,7 @@ def owners(db: Connection, cluster_uid: str, keys: Iterable[Key]) -> dict[str, i
     for some in chunks(_ids(keys)):
         query = select(managed.c.key_id, managed.c.application_id)
         rows = db.execute(query.where(managed.c.cluster_uid == cluster_uid, managed.c.key_id.in_(some)))
-        found.update(rows.tuples().all())
+        found.update(rows.all())
     return found
 
 
@@ -186,7 +186,7 @@ def keys_of_kind(db: Connection, cluster_uid: str, kind: WatchedKind) -> dict[st
         managed.c.api_version == kind.api_version,
     )
     rows = db.execute(select(managed.c.key_id, managed.c.application_id).where(at))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def counts(db: Connection, application_id: int) -> dict[tuple[VerdictState, HealthStatus], int]:

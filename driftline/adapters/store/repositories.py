@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, update
 
 from driftline.adapters.store.columns import Shape, chunks, db_now, insert
-from driftline.adapters.store.errors import DatabaseBusy
+from driftline.adapters.store.errors import Contention
 from driftline.adapters.store.tables.edges import repository
 
 OK = "ok"
@@ -77,7 +77,7 @@ def hook_id_for(db: Connection, project: str, url_normal: str, is_template: bool
 def save(db: Connection, new: NewRepository, hook_id: str) -> RepositoryRow:
     """Add a repository, or change the one of the same project and URL; the hook id of a row never changes.
 
-    Secrets that are None in `new` stay as they are. Raises DatabaseBusy (so that `transact` runs the unit again) if
+    Secrets that are None in `new` stay as they are. Raises Contention (so that `transact` runs the unit again) if
     another transaction added the repository under another hook id, for which our secrets are not sealed.
     """
     statement = insert(db, repository).values(
@@ -102,7 +102,7 @@ def save(db: Connection, new: NewRepository, hook_id: str) -> RepositoryRow:
     )
     saved = SHAPE.read(db.execute(statement.returning(*SHAPE.columns)).one())
     if saved.hook_id != hook_id:
-        raise DatabaseBusy(f"{new.url}: the repository was added by someone else at the same time; try again")
+        raise Contention(f"{new.url}: the repository was added by someone else at the same time; try again")
     return saved
 
 

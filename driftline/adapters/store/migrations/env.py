@@ -1,6 +1,6 @@
 """Run by Alembic for each command; the connection and its transaction come from `migrating`."""
 
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic import context
@@ -9,7 +9,7 @@ from alembic.autogenerate.api import AutogenContext
 from driftline.adapters.store.tables import metadata
 
 
-def plain_types(kind: str, thing: Any, autogen: AutogenContext) -> str | bool:
+def plain_types(kind: str, thing: Any, autogen: AutogenContext) -> str | Literal[False]:
     """Write our column types as the plain types they are stored in: a revision must not change with the code."""
     if kind != "type":
         return False
