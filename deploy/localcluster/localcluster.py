@@ -35,6 +35,8 @@ USERS = {
 """File name -> user name and groups. Flow control never holds back system:masters, so `driftline` is not in it."""
 
 _STARTED = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+_PATIENCE = 3.0
+"""Seconds for a program to end by itself. The API server would wait a minute for watches that nobody ends."""
 _MARKER = "localcluster-audit-marker"
 
 
@@ -108,14 +110,14 @@ class LocalCluster:
     def stop(self) -> None:
         """End all of it: the API server before etcd, which it needs to shut down."""
         for name in reversed(_STARTED):
-            self._processes.stop(name)
+            self._processes.stop(name, _PATIENCE)
         for api in self._apis.values():
             api.close()
         self._apis.clear()
 
     def stop_api_server(self) -> None:
         """End only the API server, as an upgrade of the control plane does."""
-        self._processes.stop("kube-apiserver")
+        self._processes.stop("kube-apiserver", _PATIENCE)
 
     def start_api_server(self, patience: float = 60.0) -> None:
         """Bring the API server back on the same port and data."""

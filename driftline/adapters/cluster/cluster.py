@@ -7,7 +7,7 @@ from typing import Any
 from driftline.adapters.cluster.connection import SERVER, Connection, Request, Response
 from driftline.adapters.cluster.limits import Place
 from driftline.adapters.cluster.paths import collection_path, object_path, with_query
-from driftline.adapters.cluster.refusals import Answer, Call, is_absent, translate
+from driftline.adapters.cluster.refusals import Answer, Call, Expired, is_absent, translate
 from driftline.adapters.cluster.served import Served
 from driftline.adapters.cluster.watching import Events, open_watch
 from driftline.adapters.settings import Settings
@@ -77,9 +77,10 @@ class Cluster:
         Pages of `limit`. A continue token that expired half-way starts the listing again.
         """
         for _ in range(_LIST_RESTARTS):
-            listing = self._list_once(resource, namespace, label_selector, metadata_only, limit)
-            if listing is not None:
-                return listing
+            try:
+                return self._list_once(resource, namespace, label_selector, metadata_only, limit)
+            except Expired:
+                continue
         raise ClusterUnreachable(f"{resource.kind}: listing it in cluster {self.name} expired again and again")
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
@@ -215,10 +216,8 @@ class Cluster:
         """Close the idle connections."""
         self._connection.close()
 
-    def _list_once(
-        self, resource: Resource, namespace: str, selector: str, metadata_only: bool, limit: int
-    ) -> Listing | None:
-        """One attempt at a whole listing; None if its continue token expired."""
+    def _list_once(self, resource: Resource, namespace: str, selector: str, metadata_only: bool, limit: int) -> Listing:
+        """One attempt at a whole listing."""
         call = self._call(resource, namespace, "", "list")
         accept = _METADATA if metadata_only else "application/json"
         items: list[Object] = []
@@ -227,10 +226,7 @@ class Cluster:
             query = {"labelSelector": selector, "limit": str(limit), "continue": token}
             path = with_query(collection_path(resource, namespace), query)
             request = Request("GET", path, call, accept=accept, gate="list", repeat=True)
-            response = self._send(request, frozenset({410}) if token else frozenset())
-            if response.status == 410:
-                return None
-            page = response.json()
+            page = self._send(request).json()
             metadata = page.get("metadata")
             if "items" not in page or not isinstance(metadata, dict):
                 raise ClusterUnreachable(f"{call}: what cluster {self.name} answered is no list")

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from driftline.adapters.cluster.cluster import Cluster
-from driftline.adapters.cluster.watching import Event, Events, Expired, Happened
+from driftline.adapters.cluster.refusals import UNASKED, Expired
+from driftline.adapters.cluster.watching import Event, Events, Happened
 from driftline.model.cluster import ApiRefused, Refusal, Resource
 from driftline.model.errors import Failure, Temporary
 from driftline.model.objects import Key, Object, key_of
@@ -19,7 +20,7 @@ TIMEOUT = 300
 """Seconds that the API server is asked to keep one watch; a fifth more or less, so that they do not end together."""
 RELIST = 3600.0
 """Seconds after which everything is listed again, in case an event was never sent."""
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 _REFUSED_WAIT = 10.0
 _log = logging.getLogger(__name__)
 
@@ -223,7 +224,10 @@ class Reflector:
             self._sink.failed(self.selection, failure)
         except Exception:
             _log.exception("watch of %s: its failure could not be recorded", self.selection.resource.plural)
-        self._wait(_REFUSED_WAIT if isinstance(failure, ApiRefused) else 0.0)
+        if isinstance(failure, Temporary):
+            self._wait(failure.delay.total_seconds() if failure.delay != UNASKED else 0.0)
+        else:
+            self._wait(_REFUSED_WAIT)
 
     def _wait(self, least: float = 0.0) -> None:
         """Wait longer after each failure in a row; the jitter keeps many watches from coming back together."""

@@ -36,6 +36,14 @@ _REASONS = {
 }
 
 
+UNASKED = timedelta(seconds=10)
+"""The wait after which to try again when the server named none."""
+
+
+class Expired(ClusterUnreachable):
+    """410: the resourceVersion or continue token to go on from is too old; only starting again helps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What was asked for: messages name it. A LIST or a watch has no name in its key."""
@@ -87,7 +95,7 @@ class Answer:
 def retry_after(headers: Mapping[str, str]) -> timedelta:
     """The wait that a server asks for: 10 s if it names none, 5 minutes at most. Source: RFC 9110, 10.2.3."""
     asked = headers.get("Retry-After") or headers.get("retry-after") or ""
-    return timedelta(seconds=min(int(asked), 300) if asked.isdecimal() else 10)
+    return timedelta(seconds=min(int(asked), 300)) if asked.isdecimal() else UNASKED
 
 
 def is_absent(call: Call, answer: Answer) -> bool:
@@ -104,6 +112,8 @@ def translate(call: Call, answer: Answer, headers: Mapping[str, str]) -> Failure
             f"{call}: what answers for cluster {call.cluster} redirects (status {answer.code}); correct its server URL"
         )
         return ClusterUnreachable(text)
+    if answer.code == 410:
+        return Expired(f"{call}: cluster {call.cluster} no longer knows the point to go on from")
     for rule in _RULES:
         if failure := rule(call, answer):
             return failure

@@ -41,10 +41,6 @@ class Event:
     resource_version: str
 
 
-class Expired(Exception):
-    """410: the resourceVersion to go on from is too old, only a new listing helps."""
-
-
 class Events:
     """An open watch. Iterating ends with the server's time limit or `close`; else Expired or ClusterUnreachable."""
 
@@ -119,15 +115,10 @@ def _event(call: Call, document: Mapping[str, Any]) -> Event:
     body: Object = document["object"]
     kind = document["type"]
     if kind == "ERROR":
-        raise _failure(call, body)
+        raise translate(call, Answer.read(int(body.get("code") or 500), orjson.dumps(body)), {})
     metadata = body["metadata"]
     version = str(metadata.get("resourceVersion", ""))
     if kind == "BOOKMARK":
         ended = (metadata.get("annotations") or {}).get(_INITIAL_END) == "true"
         return Event(Happened.INITIAL_END if ended else Happened.BOOKMARK, body, version)
     return Event(Happened.LEFT if kind == "DELETED" else Happened.UPSERT, body, version)
-
-
-def _failure(call: Call, status: Object) -> Exception:
-    code = int(status.get("code") or 500)
-    return Expired() if code == 410 else translate(call, Answer.read(code, orjson.dumps(status)), {})
