@@ -282,13 +282,13 @@ def test_another_credential_is_another_mirror(mirrors: Mirrors, host: GitHost, s
 
 def test_thousands_of_refs(mirrors: Mirrors, access: RepositoryAccess, shop: WorkTree, host: GitHost) -> None:
     commit = shop.git("rev-parse", "HEAD")
-    lines = "".join(f"create refs/tags/v1.{number}.0 {commit}\n" for number in range(5000))
+    lines = "".join(f"create refs/tags/v1.{number}.0 {commit}\n" for number in range(2000))
     git("update-ref", "--stdin", at=host.path("shop"), stdin=lines)
     fetched = mirrors.fetch(access, [MAIN])
     assert set(fetched.refs) == {MAIN}
     fetched = mirrors.fetch(access, ["refs/tags/*"])
-    assert len(fetched.refs) == 5000
-    assert resolve("*", fetched.refs, "").ref == "refs/tags/v1.4999.0"
+    assert len(fetched.refs) == 2000
+    assert resolve("*", fetched.refs, "").ref == "refs/tags/v1.1999.0"
     loose = [path for path in mirrors._root.glob("*.git/refs/tags/*") if path.is_file()]
     assert len(loose) < 100, "they are packed into one file"
 

@@ -29,6 +29,8 @@ _HARD = {
     "protocol.https.allow": "always",
     "protocol.ssh.allow": "always",
     "protocol.version": "2",
+    # Bitmaps serve fetches from us, and cannot be made where contents are missing on purpose.
+    "repack.writeBitmaps": "false",
     "submodule.recurse": "false",
     "transfer.fsckObjects": "true",
     # Harmless slips of old tools that are in the history of many repositories, and cannot be repaired there.
