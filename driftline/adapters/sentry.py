@@ -6,9 +6,10 @@ from driftline.model.errors import Permanent
 from driftline.model.masking import scrub_value
 
 
-def setup(dsn: str, role: str, release: str = "", environment: str = "production") -> bool:
+def setup(dsn: str, role: str, release: str = "", environment: str = "production", traces: float = 0) -> bool:
     """Start reporting errors of this process. Returns whether it is on. Raises Permanent for a DSN that is none.
 
+    `traces` is the share of requests and jobs, 0 to 1, whose timing is reported too.
     Local variables, request bodies and personal data are never collected; what is collected goes through the masker.
     """
     if not dsn:
@@ -27,7 +28,7 @@ def setup(dsn: str, role: str, release: str = "", environment: str = "production
             include_local_variables=False,
             max_request_body_size="never",
             send_default_pii=False,
-            traces_sample_rate=None,
+            traces_sample_rate=traces or None,
             profiles_sample_rate=None,
             before_send=masked_event,
             before_send_transaction=masked,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from driftline.model.alert import Condition, Edge, Signal
+from driftline.model.masking import scrub_value
 
 ROOT_CONDITIONS: Mapping[str, Condition] = {
     "cluster": Condition.CLUSTER_UNREACHABLE,
@@ -125,6 +126,8 @@ def transition(
     An ended signal ends the slot's alert whatever its cause; another cause of an open alert replaces it: the old one
     ends unheard and the new one is told.
     """
+    # What is remembered is a row like any other: no credential may stand in it.
+    signal = replace(signal, facts=scrub_value(dict(signal.facts)))
     if signal.once:
         return _once(signal, open, now)
     if open is None or not open.open:
