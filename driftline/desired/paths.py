@@ -11,9 +11,9 @@ def join(base: str, reference: str) -> str:
     Raises Permanent for an absolute path, one that leaves the repository, or one that is no path at all.
     """
     if not reference or "\0" in reference or "\\" in reference:
-        raise Permanent(f"{base or '.'}: {reference!r} is no path")
+        raise Permanent(f"{reference!r} is no path")
     if reference.startswith("/"):
-        raise Permanent(f"{base or '.'}: {reference}: is absolute; write it relative to this directory")
+        raise Permanent(f"{reference}: is absolute; write it relative to this directory")
     return inside(posixpath.join(base, reference), reference)
 
 

@@ -41,4 +41,7 @@ class Tree(Protocol):
         """The entries of a directory by name (recursive: files, links and submodules of all directories below)."""
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        """The content of files, in one round trip. Raises Permanent for a path that is no file."""
+        """The content of files, in one round trip; a symbolic link reads as the text of its target.
+
+        Raises Permanent for a path that is neither.
+        """
