@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from driftline.adapters.cluster.cluster import Cluster
@@ -21,7 +21,6 @@ TIMEOUT = 300
 RELIST = 3600.0
 """Seconds after which everything is listed again, in case an event was never sent."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
-_REFUSED_WAIT = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -224,10 +223,9 @@ class Reflector:
             self._sink.failed(self.selection, failure)
         except Exception:
             _log.exception("watch of %s: its failure could not be recorded", self.selection.resource.plural)
-        if isinstance(failure, Temporary):
-            self._wait(failure.delay.total_seconds() if failure.delay != UNASKED else 0.0)
-        else:
-            self._wait(_REFUSED_WAIT)
+        # A refusal is tried again as soon: an API server that has just started refuses what it will soon allow.
+        asked = failure.delay if isinstance(failure, Temporary) and failure.delay != UNASKED else timedelta()
+        self._wait(asked.total_seconds())
 
     def _wait(self, least: float = 0.0) -> None:
         """Wait longer after each failure in a row; the jitter keeps many watches from coming back together."""
