@@ -34,6 +34,7 @@ managed = Table(
     Column("health_status", Word(HealthStatus), nullable=False, default=HealthStatus.UNKNOWN),
     text("health_message"),
     flag("health_relevant", True),
+    json("options"),
     instant("updated_at", nullable=False),
     Index(None, "application_id"),
     Index(None, "cluster_uid", "kind", "api_version"),

@@ -34,6 +34,15 @@ Index(
     postgresql_where=OPEN_ALERT,
 )
 
+alert_slot = Table(
+    "alert_slot",
+    metadata,
+    Column("slot", Text, primary_key=True),
+    Column("alert_id", Id, ForeignKey("alert.id", ondelete="SET NULL")),
+    json("state"),
+    instant("updated_at", nullable=False),
+)
+
 outbox = Table(
     "outbox",
     metadata,

@@ -1,0 +1,129 @@
+"""Look at one application: bring its status up to date, start a sync if one is due, take an open sync further.
+
+One step at a time: nobody sleeps while a rollout goes on. What is waited for is stored, and whoever sees it change
+asks for the next look.
+"""
+
+from datetime import timedelta
+
+from driftline.adapters.store import applications, clusters, jobs
+from driftline.adapters.store.applications import Changes
+from driftline.adapters.store.jobs import Job
+from driftline.flow import looking, removal, signals, standing, stepping
+from driftline.flow.desire import Cold, NotFetched
+from driftline.flow.edges import Edges
+from driftline.flow.situation import Situation, load
+from driftline.flow.subjects import fetch_request, hints
+from driftline.model.alert import Condition, Signal
+from driftline.model.cluster import ClusterUnreachable
+from driftline.model.errors import Failure, Temporary
+from driftline.model.health import HealthStatus, SyncStatus
+
+COME_BACK = timedelta(seconds=30)
+"""When to look again at an application whose cluster or repository does not answer, if nobody says so earlier."""
+
+
+def run(job: Job, edges: Edges) -> tuple[int, ...]:
+    """Do one look."""
+    situation = load(job, edges)
+    if situation is None:
+        with edges.store.write() as db:
+            jobs.finish(db, job)
+        return ()
+    if situation.row.deleting:
+        removal.step(edges, situation)
+    elif situation.cluster is None:
+        _no_cluster(edges, situation)
+    else:
+        _look(edges, situation)
+    return ()
+
+
+def _look(edges: Edges, situation: Situation) -> None:
+    try:
+        seen = looking.view(edges, situation)
+        wish = looking.render(edges, situation, seen)
+    except NotFetched:
+        _fetch_first(edges, situation)
+    except Cold:
+        with edges.store.write() as db:
+            jobs.move(db, situation.job, jobs.Queue.SCAN)
+        edges.hint(hints((situation.job.id,), jobs.Queue.SCAN))
+    except ClusterUnreachable as failure:
+        cluster_away(edges, situation, failure)
+    except Failure as failure:
+        _cannot_tell(edges, situation, failure)
+    else:
+        found = looking.look(edges, situation, seen, wish)
+        if situation.sync is not None:
+            stepping.go_on(edges, found, situation.sync)
+        else:
+            standing.decide(edges, found)
+
+
+def _fetch_first(edges: Edges, situation: Situation) -> None:
+    """The repository was never fetched: that comes first, and asks for this application again."""
+    missing = [row.id for row in situation.repositories if row.fetched_at is None]
+    with edges.store.write() as db:
+        ids = jobs.request_many(db, [fetch_request(number, jobs.Queue.SCAN) for number in missing])
+        jobs.finish(db, situation.job)
+    edges.hint(hints(ids, jobs.Queue.SCAN))
+
+
+def _no_cluster(edges: Edges, situation: Situation) -> None:
+    """The destination is no registered cluster (yet)."""
+    destination = situation.app.destination
+    meant = destination.name or destination.server or "none"
+    message = f"spec.destination: cluster {meant} is not registered; add it with driftline cluster add"
+    with edges.store.write() as db:
+        applications.set_status(
+            db,
+            situation.row.id,
+            sync_status=SyncStatus.UNKNOWN,
+            health_status=HealthStatus.UNKNOWN,
+            health_message=message,
+            conditions=standing.conditions_json(situation, [("InvalidSpecError", message)], edges.now()),
+            checked_at=edges.now(),
+        )
+        jobs.finish(db, situation.job)
+
+
+def cluster_away(edges: Edges, situation: Situation, failure: Failure) -> None:
+    """The cluster does not answer: its verdicts stay and age, people hear of the cluster once, nothing is deleted."""
+    assert situation.cluster is not None
+    row = situation.cluster
+    facts = {"cluster": row.name, "message": failure.message, "application": situation.row.name}
+    subject = f"cluster:{row.name}"
+    signal = Signal(Condition.CLUSTER_UNREACHABLE, subject, active=True, facts=facts)
+    delay = failure.delay if isinstance(failure, Temporary) else COME_BACK
+    with edges.store.write() as db:
+        clusters.set_failed(db, row.id, failure.message)
+        changes = standing.aged(situation, edges)
+        changes["conditions"] = standing.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
+        applications.set_status(db, situation.row.id, **changes)
+        wake = signals.raise_signals(db, edges, [signal])
+        jobs.finish(db, situation.job, run_at=edges.now() + max(delay, COME_BACK))
+    edges.hint(wake)
+
+
+def _cannot_tell(edges: Edges, situation: Situation, failure: Failure) -> None:
+    """Git cannot be rendered or the API server refuses us: Unknown, with the reason; an open sync fails with it."""
+    if situation.sync is not None and not isinstance(failure, Temporary):
+        stepping.fail_unplanned(edges, situation, situation.sync, failure.message)
+        return
+    temporary = isinstance(failure, Temporary)
+    changes: Changes = standing.aged(situation, edges) if temporary else {"sync_status": SyncStatus.UNKNOWN}
+    changes["conditions"] = standing.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
+    changes["checked_at"] = edges.now()
+    with edges.store.write() as db:
+        applications.set_status(db, situation.row.id, **changes)
+        wake = signals.raise_signals(db, edges, [] if temporary else [_unknown(situation, failure)])
+        run_at = edges.now() + max(failure.delay, COME_BACK) if isinstance(failure, Temporary) else None
+        jobs.finish(db, situation.job, run_at=run_at)
+    edges.log.warning("comparison failed", application=situation.row.name, reason=failure.message)
+    edges.hint(wake)
+
+
+def _unknown(situation: Situation, failure: Failure) -> Signal:
+    facts = {"application": situation.row.name, "message": failure.message}
+    return Signal(Condition.SYNC_UNKNOWN, f"app:{situation.row.name}", True, cause=failure.message[:200], facts=facts)

@@ -1,0 +1,204 @@
+"""Write the changes of one wave to the cluster: ranks in sequence, the objects of a rank in parallel.
+
+One object's failure is a result and does not stop the others. Before every batch of at most 16 writes the caller is
+asked whether to go on: the lease may be lost, a person may have said terminate, a newer commit may wait.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from driftline.adapters.cluster.cluster import Cluster
+from driftline.drift.adoption import migration
+from driftline.drift.leftovers import removal_patch
+from driftline.drift.schema import Type
+from driftline.model.cluster import ApiRefused, Applied, Kinds, Refusal, Resource
+from driftline.model.errors import Failure, Permanent, Temporary
+from driftline.model.marks import MANAGER
+from driftline.model.objects import Key, Object
+from driftline.model.plan import Action, Change, Op
+from driftline.model.sync import ObjectResult, ResultStatus
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of one change, and the object as the API server answered it (None: gone, or nothing was written)."""
+
+    change: Change
+    result: ObjectResult
+    body: Object | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Applies changes to one cluster. `desired` holds the bodies, `adopt` the managers that adoption takes over."""
+
+    cluster: Cluster
+    kinds: Kinds
+    desired: Mapping[Key, Object]
+    adopt: frozenset[str]
+    pool: ThreadPoolExecutor
+    propagation: str = "foreground"
+    dry_run: bool = False
+    types: Callable[[Object], Type | None] = lambda body: None
+    """The schema of an object's kind, for finding leftovers in keyed lists."""
+    managers: Mapping[Key, str] = field(default_factory=dict)
+    """Objects that are applied by another field manager than ours: namespaces made on request."""
+
+    def wave(self, changes: Sequence[Change], go_on: Callable[[], bool]) -> Iterator[Written]:
+        """Write a wave. Yields each outcome; stops before a batch when `go_on` says no, leaving the rest unwritten."""
+        for _, rank in groupby(changes, key=lambda change: change.rank):
+            left = list(rank)
+            while left:
+                if not go_on():
+                    return
+                batch, left = left[:BATCH], left[BATCH:]
+                if len(batch) == 1:
+                    yield self.write(batch[0])
+                else:
+                    yield from self.pool.map(self.write, batch)
+
+    def write(self, change: Change) -> Written:
+        """Write one change. Never raises for what the cluster answers: the outcome says it."""
+        try:
+            return self._write(change)
+        except ApiRefused as refused:
+            failed = _failed(change, refused.message, retryable=refused.refusal in RETRYABLE)
+            return Written(change, failed, refusal=refused.refusal)
+        except Failure as failure:
+            return Written(change, _failed(change, failure.message, retryable=isinstance(failure, Temporary)))
+
+    def _write(self, change: Change) -> Written:
+        if change.op is Op.PRUNE:
+            return self._prune(change)
+        body = self.desired[change.key]
+        resource = self._resource(change.key, body)
+        if change.op is Op.CREATE:
+            return self._create(change, resource, body)
+        if change.op is Op.HOOK:
+            return _done(change, Applied(self.cluster.create(resource, body, dry_run=self.dry_run).body, True))
+        if change.op is Op.RECREATE:
+            return self._recreate(change, resource, body)
+        if change.op is Op.ADOPT:
+            self._migrate(change, resource)
+        manager = self.managers.get(change.key, MANAGER)
+        applied = self.cluster.apply(resource, body, manager=manager, uid=change.uid, dry_run=self.dry_run)
+        if change.leftovers and not self.dry_run:
+            patch = removal_patch(applied.body, change.leftovers, self.types(body))
+            if patch:
+                after = self.cluster.json_patch(resource, change.key.namespace, change.key.name, patch)
+                applied = Applied(after, applied.created)
+        return _done(change, applied)
+
+    def _create(self, change: Change, resource: Resource, body: Object) -> Written:
+        """A create must create. An object that is there after all is looked at first, then planned again."""
+        # Not forced: another manager's different value is a conflict, so nothing of a foreign object is overwritten.
+        try:
+            manager = self.managers.get(change.key, MANAGER)
+            applied = self.cluster.apply(resource, body, manager=manager, force=False, dry_run=self.dry_run)
+        except ApiRefused as refused:
+            if refused.refusal is not Refusal.CONFLICT:
+                raise
+            return Written(change, _failed(change, refused.message, retryable=True), refusal=Refusal.EXISTS)
+        if not applied.created and change.key in self.managers:
+            return _done(change, applied)
+        if not applied.created:
+            message = f"{change.key}: exists already; looking at it before taking it over"
+            return Written(change, _failed(change, message, retryable=True), applied.body, Refusal.EXISTS)
+        return _done(change, applied)
+
+    def _migrate(self, change: Change, resource: Resource) -> None:
+        """Take over the fields that earlier tools own, so that what Git drops later goes away."""
+        if self.dry_run:
+            return
+        live = self.cluster.get(resource, change.key.namespace, change.key.name)
+        patch = migration(live, self.adopt) if live else None
+        if patch:
+            self.cluster.json_patch(resource, change.key.namespace, change.key.name, patch)
+
+    def _recreate(self, change: Change, resource: Resource, body: Object) -> Written:
+        key = change.key
+        live = self.cluster.get(resource, key.namespace, key.name)
+        if live is not None and live["metadata"]["uid"] == change.uid:
+            version = live["metadata"]["resourceVersion"]
+            self.cluster.delete(
+                resource, key.namespace, key.name, uid=change.uid, resource_version=version, dry_run=self.dry_run
+            )
+            if self.dry_run:
+                return _done(change, Applied(body, False))
+            message = f"{key}: waiting for deletion before it is created again"
+            return Written(change, _failed(change, message, retryable=True))
+        if live is not None and "deletionTimestamp" in live["metadata"]:
+            raise Temporary(f"{key}: waiting for deletion before it is created again")
+        return self._create(change, resource, body)
+
+    def _prune(self, change: Change) -> Written:
+        key = change.key
+        resource = self.kinds.find(key.group, key.kind)
+        if resource is None:
+            # The kind went away with its CRD, and its objects with it; an unreachable group is not a missing kind.
+            if key.group in self.kinds.broken:
+                raise Temporary(f"{key}: the API group {key.group} does not answer; it is deleted when it does")
+            return Written(change, ObjectResult(key, ResultStatus.PRUNED, Action.PRUNED, "gone with its kind"))
+        self.cluster.delete(
+            resource,
+            key.namespace,
+            key.name,
+            uid=change.uid,
+            resource_version=change.resource_version,
+            propagation=self.propagation,
+            dry_run=self.dry_run,
+        )
+        return Written(change, ObjectResult(key, ResultStatus.PRUNED, Action.PRUNED, "pruned"))
+
+    def _resource(self, key: Key, body: Object) -> Resource:
+        group, _, version = str(body["apiVersion"]).rpartition("/")
+        resource = self.kinds.find(group, key.kind, version)
+        if resource is not None:
+            return resource
+        served = self.kinds.find(group, key.kind)
+        if served is not None:
+            raise Permanent(f"{key}: the cluster serves version {served.version} of this kind, not {version}")
+        if group in self.kinds.broken:
+            raise Temporary(f"{key}: the API group {group} does not answer")
+        raise ApiRefused(
+            f"{key}: the cluster does not know the kind {key.group_kind}; is its CRD installed?",
+            Refusal.KIND_NOT_SERVED,
+        )
+
+
+RETRYABLE = frozenset(
+    {
+        Refusal.CONFLICT,
+        Refusal.NAMESPACE_MISSING,
+        Refusal.NAMESPACE_TERMINATING,
+        Refusal.KIND_NOT_SERVED,
+        Refusal.UNAUTHORIZED,
+    }
+)
+"""Refusals that may end by themselves, and are therefore worth the retries that the application allows."""
+
+_ACTIONS = {
+    Op.CREATE: Action.CREATED,
+    Op.UPDATE: Action.UPDATED,
+    Op.ADOPT: Action.ADOPTED,
+    Op.CLAIM: Action.CLAIMED,
+    Op.RECREATE: Action.RECREATED,
+    Op.HOOK: Action.CREATED,
+}
+
+
+def _done(change: Change, applied: Applied) -> Written:
+    action = _ACTIONS[change.op]
+    uid = str((applied.body.get("metadata") or {}).get("uid", ""))
+    result = ObjectResult(change.key, ResultStatus.SYNCED, action, f"{action}", uid=uid)
+    return Written(change, result, applied.body)
+
+
+def _failed(change: Change, message: str, retryable: bool) -> ObjectResult:
+    status = ResultStatus.PRUNE_SKIPPED if change.op is Op.PRUNE else ResultStatus.SYNC_FAILED
+    return replace(ObjectResult(change.key, status), message=message, retryable=retryable)

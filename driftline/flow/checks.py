@@ -1,0 +1,130 @@
+"""`driftline doctor`: look at every outside part and say what to do about what does not work."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+
+import redis
+
+from driftline.adapters.store import clusters, jobs, migrating, repositories, ticks
+from driftline.flow.edges import Edges
+from driftline.flow.registry import Check
+from driftline.model.errors import Failure
+
+
+def checks(edges: Edges) -> Iterator[Check]:
+    """Each part in turn; nothing raises."""
+    yield _checked("database", lambda: _database(edges), "check DRIFTLINE_DATABASE_URL and run driftline migrate")
+    yield _checked(
+        "broker", lambda: _broker(edges), "start it, or check DRIFTLINE_BROKER_URL; work waits in the database"
+    )
+    yield _checked("git", lambda: _version(["git", "--version"]), "install git 2.39 or newer")
+    yield _checked("kubectl", lambda: edges.renderers.tool_versions()["kubectl"], "set DRIFTLINE_KUBECTL")
+    yield _checked("helm", lambda: edges.renderers.tool_versions()["helm"], "install Helm or set DRIFTLINE_HELM")
+    yield _checked("sandbox", edges.renderers.sandbox, "see DRIFTLINE_RENDER_UNSANDBOXED")
+    yield from _scheduler(edges)
+    yield from _clusters(edges)
+    yield from _repositories(edges)
+    yield _alerts(edges)
+
+
+def _checked(name: str, look: Callable[[], str], advice: str) -> Check:
+    try:
+        return Check(name, True, look())
+    except Failure as failure:
+        return Check(name, False, failure.message, advice)
+    except Exception as error:
+        return Check(name, False, f"{type(error).__name__}: {error}", advice)
+
+
+def _database(edges: Edges) -> str:
+    current, head = migrating.current(edges.store), migrating.heads()
+    if current not in head:
+        raise RuntimeError(f"is at migration {current or 'none'}, wants {', '.join(head)}")
+    return f"{edges.store.where}, migration {current}"
+
+
+def _broker(edges: Edges) -> str:
+    url = edges.settings.broker.replace("redis+socket://", "unix://")
+    found = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    info = found.info("server")
+    policy = found.config_get("maxmemory-policy").get("maxmemory-policy", "") if not edges.settings.broker_url else ""
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    version = info.get("valkey_version") or info.get("redis_version")
+    return f"{name} {version}" + (f", {policy}" if policy else "")
+
+
+def _version(command: list[str]) -> str:
+    path = shutil.which(command[0])
+    if path is None:
+        raise RuntimeError(f"{command[0]} is not on PATH")
+    done = subprocess.run([path, *command[1:]], capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
+
+
+def _scheduler(edges: Edges) -> Iterator[Check]:
+    try:
+        with edges.store.read() as db:
+            last = ticks.last(db, "stragglers")
+            waiting = jobs.oldest_due_age(db)
+    except Failure:
+        return
+    if last is None or (edges.now() - last).total_seconds() > 30:
+        when = f"last tick {last:%Y-%m-%d %H:%M:%S}Z" if last else "no tick so far"
+        yield Check("scheduler", False, when, "start driftline beat and driftline worker")
+    else:
+        yield Check("scheduler", True, f"last tick {(edges.now() - last).total_seconds():.0f} s ago")
+    late = {queue: age.total_seconds() for queue, age in waiting.items() if age.total_seconds() > 30}
+    for queue, seconds in sorted(late.items()):
+        yield Check(f"queue {queue}", False, f"a job has waited for {seconds:.0f} s", "start more driftline workers")
+
+
+def _clusters(edges: Edges) -> Iterator[Check]:
+    with edges.store.read() as db:
+        rows = clusters.everything(db)
+    if not rows:
+        yield Check("clusters", False, "none is registered", "driftline cluster add CONTEXT")
+    for row in rows:
+        yield _checked(
+            f"cluster {row.name}",
+            lambda row=row: f"Kubernetes {edges.cluster(row).version()}",  # type: ignore[misc]
+            "check its address and credentials; driftline cluster add --upsert",
+        )
+
+
+def _repositories(edges: Edges) -> Iterator[Check]:
+    with edges.store.read() as db:
+        rows = repositories.everything(db)
+    for row in rows[:50]:
+        ok = row.failing_since is None
+        detail = (
+            f"fetched {row.fetched_at:%Y-%m-%d %H:%M:%S}Z" if ok and row.fetched_at else row.message or "not fetched"
+        )
+        yield Check(f"repository {row.url}", ok, detail, "" if ok else "driftline repo add --upsert with credentials")
+
+
+def _alerts(edges: Edges) -> Check:
+    settings = edges.settings
+    ways = [name for name, on in (("e-mail", settings.smtp_host), ("Slack", settings.slack_token)) if on]
+    if settings.alert_recipients or ways:
+        return Check(
+            "alerts", True, f"{', '.join(ways) or 'webhooks only'}; to {settings.alert_recipients or 'subscribers'}"
+        )
+    return Check("alerts", False, "nobody is told of anything", "set DRIFTLINE_ALERT_RECIPIENTS and a channel")
+
+
+def alive(edges: Edges, process: str) -> Check:
+    """Whether a process of this machine does its work, for liveness probes."""
+    with edges.store.read() as db:
+        if process in ("beat", "worker"):
+            last = ticks.last(db, "stragglers")
+            ok = last is not None and (edges.now() - last).total_seconds() < 120
+            return Check(process, ok, f"last tick {last}")
+        rows = clusters.everything(db)
+    fresh = [
+        row for row in rows if row.watch_bookmark_at and (edges.now() - row.watch_bookmark_at).total_seconds() < 120
+    ]
+    return Check(
+        process, bool(fresh) or not rows, f"{len(fresh)} of {len(rows)} clusters watched, process {os.getpid()}"
+    )

@@ -1,0 +1,93 @@
+"""Child applications of an app of apps: objects of our own control plane, written to the store and not to a cluster."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from driftline.adapters.store import applications, jobs
+from driftline.adapters.store.applications import ApplicationBrief
+from driftline.adapters.taskqueue import Hint
+from driftline.flow.apply import Written
+from driftline.flow.declare import cascades, declare_children, wake_children
+from driftline.flow.edges import Edges
+from driftline.flow.situation import Situation
+from driftline.flow.subjects import app_request, hints
+from driftline.formats.application import applications_in, normalised
+from driftline.model.digests import digest
+from driftline.model.health import Health
+from driftline.model.objects import Key, Object, key_of
+from driftline.model.plan import Action, Change, Op, Problem
+from driftline.model.sync import ObjectResult, ResultStatus
+from driftline.sync.given import LiveSeen, Wanted
+
+GROUP, KIND = "argoproj.io", "Application"
+
+
+def is_child(key: Key) -> bool:
+    """Whether a key names something of our own control plane."""
+    return key.group == GROUP
+
+
+def wanted_children(declarations: Sequence[Object]) -> tuple[Mapping[Key, Wanted], tuple[Problem, ...]]:
+    """The child applications that a render declares, and what is wrong with those that cannot be read."""
+    found: dict[Key, Wanted] = {}
+    _, problems = applications_in(declarations)
+    broken = {problem.key for problem in problems}
+    for document in declarations:
+        key = key_of(document)
+        if key.kind == KIND and key not in broken:
+            body = normalised(document)
+            found[key] = Wanted(body, digest(body))
+    return found, problems
+
+
+def seen_children(db: Connection, parent_id: int) -> Mapping[str, LiveSeen]:
+    """The children that exist, by name, as a plan sees live objects."""
+    return {row.name: _seen(row) for row in applications.children(db, parent_id)}
+
+
+def _seen(row: ApplicationBrief) -> LiveSeen:
+    return LiveSeen(uid=f"application:{row.id}", marked=True, ours=True, deleting=row.deleting)
+
+
+def health_of_children(db: Connection, parent_id: int) -> Mapping[str, Health]:
+    """The health of the children, by name."""
+    return {row.name: Health(row.health_status, row.health_message) for row in applications.children(db, parent_id)}
+
+
+def write_children(
+    db: Connection, edges: Edges, situation: Situation, changes: Sequence[Change], wanted: Mapping[Key, Wanted]
+) -> tuple[list[Written], list[Hint]]:
+    """Declare, change and remove children, in a few statements for any number, inside the caller's transaction."""
+    declared_now = [change for change in changes if change.op is not Op.PRUNE]
+    apps, _ = applications_in([wanted[change.key].body for change in declared_now])
+    declared = declare_children(db, edges, situation.row, apps)
+    wake = wake_children(db, declared)
+    written = [_declared(change, declared.ids, wanted) for change in declared_now]
+    for change in changes:
+        if change.op is Op.PRUNE:
+            found, more = _remove(db, situation, change)
+            written.append(found)
+            wake += more
+    return written, wake
+
+
+def _declared(change: Change, ids: Mapping[str, int], wanted: Mapping[Key, Wanted]) -> Written:
+    name = change.key.name
+    if name not in ids:
+        message = f"{change.key}: an application of this name exists already and is not declared here"
+        return Written(change, ObjectResult(change.key, ResultStatus.SYNC_FAILED, message=message))
+    action = Action.CREATED if change.op is Op.CREATE else Action.UPDATED
+    uid = f"application:{ids[name]}"
+    result = ObjectResult(change.key, ResultStatus.SYNCED, action, str(action), uid=uid)
+    return Written(change, result, wanted[change.key].body)
+
+
+def _remove(db: Connection, situation: Situation, change: Change) -> tuple[Written, list[Hint]]:
+    row = applications.get(db, change.key.name)
+    wake: list[Hint] = []
+    if row is not None and row.parent_id == situation.row.id and not row.deleting:
+        mode = "cascade" if cascades(row.document) else "forget"
+        applications.set_status(db, row.id, deleting=True, delete_mode=mode)
+        wake = hints(jobs.request_many(db, [app_request(row.id)]))
+    return Written(change, ObjectResult(change.key, ResultStatus.PRUNED, Action.PRUNED, "pruned")), wake

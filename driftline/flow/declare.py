@@ -1,0 +1,173 @@
+"""Take declarations of applications: from a person, or from the render of another application."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from driftline.access.projects import may_deploy
+from driftline.adapters.store import applications, audit, clusters, declarations, jobs, repositories
+from driftline.adapters.store.applications import ApplicationRow
+from driftline.adapters.store.clusters import ClusterRow
+from driftline.adapters.store.declarations import Declaration, Declared, SourceDeclaration
+from driftline.adapters.taskqueue import Hint
+from driftline.desired import urls
+from driftline.flow.edges import Edges
+from driftline.flow.projects import project_of
+from driftline.flow.subjects import app_request, fetch_request, hints
+from driftline.formats.application import application, normalised
+from driftline.model.application import Application, Destination
+from driftline.model.errors import Permanent
+from driftline.model.objects import Object
+
+IN_CLUSTER = ("in-cluster", "https://kubernetes.default.svc")
+"""Name and address by which declarations mean the cluster that we run in."""
+
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one declaration: `created`, `changed` or `unchanged`."""
+
+    name: str
+    action: str
+    warnings: tuple[str, ...] = ()
+
+
+def declare(edges: Edges, documents: Sequence[Object], who: str, upsert: bool = False) -> tuple[Outcome, ...]:
+    """Save what a person declares: all of it or nothing.
+
+    Raises Permanent naming the application and the field; for a name that exists with another specification unless
+    `upsert` is given (Argo CD's rule and words).
+    """
+    apps = [application(document) for document in documents]
+    _unique(apps)
+    with edges.store.write() as db:
+        found = _declarations(db, edges, apps)
+        for each in found:
+            found_before = applications.get(db, each.name)
+            if found_before is not None:
+                _check_change(found_before, each, upsert)
+        declared = declarations.declare_many(db, found)
+        _refuse_taken(declared)
+        wanted = _wake(db, declared, found)
+        for name in sorted(declared.created | declared.changed):
+            audit.append(db, who, "app.declare", f"app:{name}", {"created": name in declared.created})
+    edges.hint(wanted)
+    return tuple(Outcome(each.name, _action(declared, each.name), tuple(each.warnings)) for each in found)
+
+
+def declare_children(db: Connection, edges: Edges, parent: ApplicationRow, apps: Sequence[Application]) -> Declared:
+    """Save the applications that another one's render holds. A name that belongs to someone else is `refused`."""
+    return declarations.declare_many(db, _declarations(db, edges, apps, parent.id))
+
+
+def wake_children(db: Connection, declared: Declared) -> list[Hint]:
+    """Ask for a look at each child that is new or changed. Their repository was fetched for the parent just now."""
+    names = sorted(declared.created | declared.changed)
+    return hints(jobs.request_many(db, [app_request(declared.ids[name]) for name in names]))
+
+
+def cluster_of(db: Connection, destination: Destination) -> ClusterRow | None:
+    """The registered cluster that a destination means; None if there is none."""
+    if destination.name:
+        return clusters.get(db, destination.name)
+    if destination.server in IN_CLUSTER:
+        return clusters.get(db, IN_CLUSTER[0])
+    found = clusters.by_server(db, destination.server)
+    if len(found) > 1:
+        names = ", ".join(row.name for row in found)
+        raise Permanent(
+            f"spec.destination.server: {destination.server} is registered as {names}; use spec.destination.name"
+        )
+    return found[0] if found else None
+
+
+def _declarations(
+    db: Connection, edges: Edges, apps: Sequence[Application], parent_id: int | None = None
+) -> list[Declaration]:
+    """Declarations with the ids of clusters and repositories, in a handful of statements for any number."""
+    destinations = {app.destination.name or app.destination.server: app.destination for app in apps}
+    found = {meant: cluster_of(db, destination) for meant, destination in destinations.items()}
+    every = sorted({source.repo_url for app in apps for source in app.sources})
+    for url in every:
+        urls.validate_repository(url, allow_file=edges.settings.git_allow_file)
+    ids = repositories.ensure_many(db, [(url, urls.normalise(url)) for url in every])
+    return [_declaration(app, found[app.destination.name or app.destination.server], ids, parent_id) for app in apps]
+
+
+def _declaration(
+    app: Application, cluster: ClusterRow | None, repository_ids: Mapping[str, int], parent_id: int | None
+) -> Declaration:
+    warnings = list(app.warnings)
+    if cluster is None:
+        meant = app.destination.name or app.destination.server or "(none named)"
+        warnings.append(f"spec.destination: no cluster {meant} is registered; add it with driftline cluster add")
+    refused = may_deploy(project_of(app.project), app, (cluster.server, cluster.name) if cluster else None)
+    if refused:
+        raise Permanent(f"Application {app.name}: {refused[0]}")
+    return Declaration(
+        name=app.name,
+        document=normalised(app.document),
+        project=app.project,
+        parent_id=parent_id,
+        cluster_id=cluster.id if cluster else None,
+        namespace=app.destination.namespace,
+        labels=app.labels,
+        warnings=warnings,
+        sources=[
+            SourceDeclaration(
+                urls.normalise(source.repo_url),
+                source.target_revision,
+                source.path,
+                repository_ids[urls.normalise(source.repo_url)],
+            )
+            for source in app.sources
+        ],
+    )
+
+
+def _wake(db: Connection, declared: Declared, found: Sequence[Declaration]) -> list[Hint]:
+    """Fetch what the new and changed ones read; the fetch then looks at each of them."""
+    touched = [each for each in found if each.name in declared.created | declared.changed]
+    repository_ids = {source.repository_id for each in touched for source in each.sources if source.repository_id}
+    ids = jobs.request_many(db, [fetch_request(number) for number in sorted(repository_ids)])
+    looks = jobs.request_many(db, [app_request(declared.ids[each.name]) for each in touched if not each.sources])
+    return hints(ids + looks)
+
+
+def _unique(apps: Sequence[Application]) -> None:
+    names = [app.name for app in apps]
+    for name in names:
+        if names.count(name) > 1:
+            raise Permanent(f"Application {name}: is declared twice; give each application a name of its own")
+
+
+def _check_change(row: ApplicationRow, declaration: Declaration, upsert: bool) -> None:
+    if row.deleting:
+        raise Permanent(f"Application {row.name}: is being deleted; wait until it is gone")
+    if not upsert and row.document != declaration.document:
+        raise Permanent(
+            f"Application {row.name}: existing application spec is different, use upsert flag to force update"
+        )
+
+
+def _refuse_taken(declared: Declared) -> None:
+    for name in sorted(declared.refused):
+        raise Permanent(f"Application {name}: is declared by another application's manifests; change it there, in Git")
+
+
+def _action(declared: Declared, name: str) -> str:
+    if name in declared.created:
+        return "created"
+    return "changed" if name in declared.changed else "unchanged"
+
+
+def cascades(document: Mapping[str, object]) -> bool:
+    """Whether deleting the application deletes its objects: Argo CD's finalizer says so (DEL-01)."""
+    metadata = document.get("metadata")
+    finalizers = metadata.get("finalizers") if isinstance(metadata, dict) else None
+    return isinstance(finalizers, list) and any(
+        isinstance(each, str) and (each == FINALIZER or each.startswith(f"{FINALIZER}/")) for each in finalizers
+    )

@@ -1,0 +1,171 @@
+"""What Git wants of one application now: revisions, render, and the objects it comes to. Rendered once per content."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+from sqlalchemy import Connection
+
+from driftline.adapters.render import Renderers, RenderRequest
+from driftline.adapters.sealing import context as sealed_for
+from driftline.adapters.store import renders
+from driftline.adapters.store.repositories import RepositoryRow
+from driftline.desired import revision
+from driftline.desired.finalise import Desired, finalise
+from driftline.desired.inputs import Inputs
+from driftline.desired.tree import Tree
+from driftline.flow import access
+from driftline.flow.desires import Target
+from driftline.flow.edges import Edges
+from driftline.model.access import RepositoryAccess
+from driftline.model.application import Application
+from driftline.model.cluster import Kinds
+from driftline.model.digests import digest
+from driftline.model.errors import Permanent, Temporary
+from driftline.model.objects import Object
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an application should be, at exact revisions."""
+
+    desired: Desired
+    revisions: tuple[str, ...]
+    key: str
+    """Content address of the render."""
+    inputs: tuple[Inputs, ...]
+    render_id: int | None = None
+    """The stored render, or None while `content` is not stored yet."""
+    content: bytes = field(default=b"", repr=False)
+    """The render as JSON, to be sealed and stored with the plan."""
+    warnings: tuple[str, ...] = ()
+
+
+def resolve(app: Application, repositories: Sequence[RepositoryRow], overrides: Sequence[str] = ()) -> tuple[str, ...]:
+    """The commits that the sources point to, from what was fetched last. No network.
+
+    Raises Temporary for a repository that was never fetched, Permanent for a revision that cannot be resolved.
+    """
+    commits = []
+    for position, (source, row) in enumerate(zip(app.sources, repositories, strict=True)):
+        wanted = overrides[position] if position < len(overrides) and overrides[position] else source.target_revision
+        if row.fetched_at is None:
+            if row.failing_since is not None:
+                raise Temporary(row.message)
+            raise NotFetched(f"{row.url}: is being fetched for the first time")
+        commits.append(revision.resolve(wanted, row.refs or {}, row.head, source.tag_prefix).commit)
+    return tuple(commits)
+
+
+class NotFetched(Temporary):
+    """The repository's first fetch is under way."""
+
+
+def wish(
+    edges: Edges,
+    app: Application,
+    repositories: Sequence[RepositoryRow],
+    revisions: Sequence[str],
+    target: Target,
+    fast: bool = True,
+) -> Wish:
+    """Render an application at exact commits, or take the render that has the same content.
+
+    Raises Permanent or Temporary as the renderers do; `Cold` if `fast` is asked for and a tool has to be started.
+    """
+    with edges.store.read() as db:
+        credentials = [access.repository(db, edges, row) for row in repositories]
+    trees = [
+        tree_at(edges, each, source.target_revision, commit)
+        for each, source, commit in zip(credentials, app.sources, revisions, strict=True)
+    ]
+    named = {source.ref: tree for source, tree in zip(app.sources, trees, strict=True) if source.ref}
+    requests = [
+        RenderRequest(app, source, tree, named, target.version, api_versions(target.kinds))
+        for source, tree in zip(app.sources, trees, strict=True)
+        if source.path or source.chart or not source.ref
+    ]
+    inputs = tuple(edges.renderers.inputs(each) for each in requests)
+    key = digest([each.key for each in inputs])
+    with edges.store.read() as db:
+        stored = renders.find(db, key)
+    remembered = edges.desires.get(app, key, target) if stored else None
+    if remembered is not None and stored is not None:
+        return Wish(remembered, tuple(revisions), key, inputs, stored)
+    row = None
+    if stored is not None:
+        with edges.store.read() as db:
+            row = renders.by_id(db, stored)
+    if row is not None:
+        objects, warnings = _open(edges, key, row.sealed)
+        content = b""
+    else:
+        if fast and any(each.tool in COLD for each in inputs):
+            raise Cold(f"Application {app.name}: is rendered by a worker for slow work")
+        objects, warnings, content = _render(edges.renderers, requests)
+    desired = finalise(objects, app, target.kinds, target.marks)
+    edges.desires.put(app, key, target, desired)
+    return Wish(desired, tuple(revisions), key, inputs, row.id if row else None, content, warnings)
+
+
+def tree_at(edges: Edges, credentials: RepositoryAccess, target_revision: str, commit: str) -> Tree:
+    """The files of a commit. Another machine may have fetched it: then this one's mirror asks for it once."""
+    if not edges.mirrors.contains(credentials, commit):
+        edges.mirrors.fetch(credentials, revision.wanted_refs(target_revision) or [commit])
+        if not edges.mirrors.contains(credentials, commit):
+            edges.mirrors.fetch(credentials, [commit])
+    return edges.mirrors.tree(credentials, commit)
+
+
+COLD = frozenset({"helm", "kustomize"})
+"""Tools that start a process: rendered by the slow workers, so that no push waits behind them."""
+
+
+class Cold(Temporary):
+    """The render has to start a tool; that belongs to the slow workers."""
+
+
+def stored_wish(edges: Edges, app: Application, render_id: int, revisions: Sequence[str], target: Target) -> Wish:
+    """What a stored render holds: for rollbacks, and for a sync that goes on after a restart. Needs no Git host."""
+    with edges.store.read() as db:
+        row = renders.by_id(db, render_id)
+    if row is None:
+        raise Permanent(f"Application {app.name}: the stored render {render_id} is gone; sync it from Git instead")
+    desired = edges.desires.get(app, row.key, target)
+    warnings: tuple[str, ...] = ()
+    if desired is None:
+        objects, warnings = _open(edges, row.key, row.sealed)
+        desired = finalise(objects, app, target.kinds, target.marks)
+        edges.desires.put(app, row.key, target, desired)
+    return Wish(desired, tuple(revisions), row.key, (), row.id, b"", warnings)
+
+
+def keep(db: Connection, edges: Edges, found: Wish) -> int:
+    """Store the render of a wish, sealed under its content address, and return its id."""
+    if found.render_id is not None:
+        return found.render_id
+    sealed = edges.sealer.seal(found.content, sealed_for("render", "sealed", found.key), compress=True)
+    return renders.put(
+        db, found.key, sealed, len(found.desired.objects), digest(sorted(found.desired.digests.values()))
+    )
+
+
+def api_versions(kinds: Kinds) -> tuple[str, ...]:
+    """What the cluster serves, in Helm's form: `apps/v1` and `apps/v1/Deployment`."""
+    found = set()
+    for (_, kind), versions in kinds.resources.items():
+        for resource in versions.values():
+            found |= {resource.api_version, f"{resource.api_version}/{kind}"}
+    return tuple(sorted(found))
+
+
+def _render(renderers: Renderers, requests: Sequence[RenderRequest]) -> tuple[Sequence[Object], tuple[str, ...], bytes]:
+    rendered = [renderers.render(each) for each in requests]
+    objects = [body for each in rendered for body in each.objects]
+    warnings = tuple(text for each in rendered for text in each.warnings)
+    return objects, warnings, orjson.dumps({"objects": objects, "warnings": warnings})
+
+
+def _open(edges: Edges, key: str, sealed: bytes) -> tuple[Sequence[Object], tuple[str, ...]]:
+    content = orjson.loads(edges.sealer.open(sealed, sealed_for("render", "sealed", key)))
+    return content["objects"], tuple(content["warnings"])

@@ -1,0 +1,133 @@
+"""Everything that flow reaches the outside with, made once per process and handed to each step."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+from structlog.typing import FilteringBoundLogger
+
+from driftline.adapters.cluster.cluster import Cluster
+from driftline.adapters.git import Mirrors
+from driftline.adapters.notify import NotifySettings
+from driftline.adapters.render import Renderers
+from driftline.adapters.sealing import Sealer, context
+from driftline.adapters.settings import Settings
+from driftline.adapters.store.clusters import ClusterRow
+from driftline.adapters.store.engine import Store
+from driftline.adapters.store.installation import installation_id
+from driftline.adapters.taskqueue import Hint
+from driftline.flow.desires import DesireCache, scopes_of
+from driftline.flow.schemas import SchemaCache
+from driftline.model.access import ClusterAccess
+from driftline.model.cluster import Kinds
+from driftline.model.digests import digest_bytes
+
+
+class Clusters:
+    """Connections to API servers, one per registered cluster and process, made when first used."""
+
+    def __init__(self, connect: Callable[[ClusterAccess], Cluster]) -> None:
+        self._connect = connect
+        self._open: dict[tuple[int, str], Cluster] = {}
+        self._lock = threading.Lock()
+
+    def get(self, cluster_id: int, access: Callable[[], ClusterAccess], version: str) -> Cluster:
+        """The connection of a cluster row; `version` names its credentials, so that changed ones connect anew."""
+        with self._lock:
+            found = self._open.get((cluster_id, version))
+            if found is None:
+                for stale in [key for key in self._open if key[0] == cluster_id]:
+                    del self._open[stale]
+                found = self._open[cluster_id, version] = self._connect(access())
+            return found
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The outside of one process. Thread-safe; made after a fork, never before."""
+
+    settings: Settings
+    store: Store
+    sealer: Sealer
+    mirrors: Mirrors
+    renderers: Renderers
+    clusters: Clusters
+    notify: NotifySettings
+    send: Callable[[Sequence[Hint]], None]
+    """Wakes workers. Never raises and never blocks for long: the rows are there, a message is only faster."""
+    flush: Callable[[], None]
+    """Waits a moment until hints are sent; for processes that are about to end."""
+    log: FilteringBoundLogger
+    report: Callable[[BaseException], Any]
+    """Tells Sentry."""
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, thread_name_prefix="apply"))
+    schemas: SchemaCache = field(default_factory=SchemaCache)
+    desires: DesireCache = field(default_factory=DesireCache)
+    _scopes: dict[str, tuple[Kinds, str]] = field(default_factory=dict)
+
+    @cached_property
+    def installation(self) -> str:
+        """The installation's id, which marks everything that we own in clusters."""
+        with self.store.read() as db:
+            return installation_id(db)
+
+    def cluster(self, row: ClusterRow) -> Cluster:
+        """The connection to a registered cluster."""
+        return self.clusters.get(row.id, lambda: self._access(row), f"{row.server} {digest_bytes(row.access or b'')}")
+
+    def _access(self, row: ClusterRow) -> ClusterAccess:
+        """How to reach a cluster. One without stored access is the cluster that this process runs in."""
+        if row.access is None:
+            return ClusterAccess(row.name, row.server, self._local_kubeconfig())
+        opened = orjson.loads(self.sealer.open(row.access, context("cluster", "access", row.name)))
+        return ClusterAccess(row.name, row.server, opened["kubeconfig"])
+
+    def local_access(self) -> ClusterAccess | None:
+        """How to reach the cluster that we run in, or that the settings name; None if there is neither."""
+        inside = "KUBERNETES_SERVICE_HOST" in os.environ
+        if not inside and not self.settings.kubeconfig:
+            return None
+        return ClusterAccess("in-cluster", "https://kubernetes.default.svc", self._local_kubeconfig())
+
+    def _local_kubeconfig(self) -> str:
+        """The kubeconfig behind `in-cluster` outside a Pod, empty inside one."""
+        path = self.settings.kubeconfig.split(":")[0]
+        return Path(path).read_text(encoding="utf-8") if path else ""
+
+    def scopes(self, cluster: str, kinds: Kinds) -> str:
+        """Names which kinds a cluster serves; worked out once per discovery."""
+        known = self._scopes.get(cluster)
+        if known is None or known[0] is not kinds:
+            known = self._scopes[cluster] = (kinds, scopes_of(kinds))
+        return known[1]
+
+    def hint(self, hints: Sequence[Hint], most: int = 4) -> None:
+        """Wake workers for jobs, by a few messages at most: a worker that is awake finds the others itself."""
+        by_queue: dict[str, list[Hint]] = {}
+        for hint in hints:
+            by_queue.setdefault(hint.queue, []).append(hint)
+        chosen = [hint for group in by_queue.values() for hint in group[:most]]
+        if chosen:
+            self.send(chosen)
+
+    def soon(self, seconds: float) -> datetime:
+        """The time that many seconds from now."""
+        return self.now() + timedelta(seconds=seconds)
+
+    def close(self) -> None:
+        """End child processes and connections."""
+        self.flush()
+        self.renderers.close()
+        self.mirrors.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.store.dispose()

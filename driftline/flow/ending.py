@@ -1,0 +1,360 @@
+"""Record what a sync did and how it ended: the inventory, history, status, alerts, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from driftline.adapters.store import applications, drifts, histories, jobs, live, objects, syncs
+from driftline.adapters.store.applications import Changes
+from driftline.adapters.store.objects import ObjectChanges, ObjectState
+from driftline.adapters.store.syncs import Step, SyncRow
+from driftline.drift.fields import owned_by
+from driftline.drift.projection import owned_digest
+from driftline.flow import observe, signals, standing, wellbeing
+from driftline.flow.children import is_child
+from driftline.flow.edges import Edges
+from driftline.flow.looking import status_of
+from driftline.flow.memory import Memory
+from driftline.flow.plans import dump_results
+from driftline.flow.situation import OWN, Situation
+from driftline.flow.subjects import app_request, hints
+from driftline.health.table import health_of
+from driftline.model.alert import Condition, Signal
+from driftline.model.drift import VerdictState
+from driftline.model.errors import Failure, Temporary
+from driftline.model.health import Health, HealthStatus, SyncStatus
+from driftline.model.objects import Key, annotations_of
+from driftline.model.plan import Op
+from driftline.model.sync import OperationPhase, ResultStatus
+from driftline.sync import options, texts
+from driftline.sync.automation import Attempt
+from driftline.sync.intents import Fail
+from driftline.sync.inventory import claims
+from driftline.sync.order import wave_of
+
+if TYPE_CHECKING:
+    from driftline.flow.apply import Written
+    from driftline.flow.stepping import Run
+
+IGNORE_HEALTH = "argocd.argoproj.io/ignore-healthcheck"
+
+
+def record_written(db: Connection, run: Run) -> None:
+    """Save what the API server answered to the writes since the last save."""
+    if run.ask.dry_run:
+        run.unsaved = []
+        return
+    situation, now = run.situation, run.edges.now()
+    assert situation.cluster is not None
+    here: dict[Key, ObjectChanges] = {}
+    own: dict[Key, ObjectChanges] = {}
+    sightings = []
+    for written in run.unsaved:
+        change = written.change
+        if change.op is Op.PRUNE:
+            if written.result.status is ResultStatus.PRUNED:
+                (own if is_child(change.key) else here)[change.key] = {"state": ObjectState.LEAVING}
+            continue
+        if not claims(change):
+            continue
+        if is_child(change.key):
+            if written.result.status is ResultStatus.SYNCED:
+                own[change.key] = _child_row(written)
+        elif written.body is not None and written.result.status is ResultStatus.SYNCED:
+            here[change.key] = _object_row(written, run)
+            sightings.append(observe.sighting(change.key, written.body))
+        else:
+            here[change.key] = {"reason": written.result.message}
+    objects.save_many(db, run.found.view.uid, situation.row.id, here)
+    objects.save_many(db, OWN, situation.row.id, own)
+    _save_sightings(db, run, sightings)
+    fixed = [each.change.key.id for each in run.unsaved if each.result.status is ResultStatus.SYNCED]
+    if fixed and run.found.drifted:
+        why = "repaired" if run.kind == "self-heal" else "overwritten by a sync"
+        drifts.close(db, situation.row.id, fixed, why, now)
+    if run.gone:
+        _release(db, run)
+    run.unsaved = []
+
+
+def _object_row(written: Written, run: Run) -> ObjectChanges:
+    """An inventory row from the answer to a write: the answer is what a later look is compared with."""
+    body, change = written.body, written.change
+    assert body is not None
+    desired = run.found.wanted[change.key].body
+    owned = owned_by(body)
+    health = health_of(body)
+    return {
+        "uid": str(body["metadata"]["uid"]),
+        "state": ObjectState.OWNED,
+        "wave": wave_of(annotations_of(desired)),
+        "options": list(options.seen(desired)),
+        "desired_digest": change.desired_digest,
+        "applied_digest": change.desired_digest,
+        "applied_fields": owned[0].to_fields_v1() if owned else None,
+        "live_digest": owned_digest(body),
+        "verdict": VerdictState.SYNCED,
+        "verdict_until": None,
+        "reason": "",
+        "health_status": health.status if health else HealthStatus.HEALTHY,
+        "health_message": health.message if health else "",
+        "health_relevant": annotations_of(desired).get(IGNORE_HEALTH, "").lower() != "true",
+    }
+
+
+def _child_row(written: Written) -> ObjectChanges:
+    digest = written.change.desired_digest
+    return {
+        "uid": written.result.uid,
+        "state": ObjectState.OWNED,
+        "desired_digest": digest,
+        "applied_digest": digest,
+        "verdict": VerdictState.SYNCED,
+        "reason": "",
+    }
+
+
+def _save_sightings(db: Connection, run: Run, sightings: list[live.Sighting]) -> None:
+    """What our own writes showed, unless a watch has seen something newer: then that is looked at next."""
+    if not sightings:
+        return
+    assert run.situation.cluster is not None
+    cluster_id = run.situation.cluster.id
+    known = live.of_keys(db, cluster_id, [each.key_id for each in sightings])
+    fresh, overtaken = [], False
+    for each in sightings:
+        row = known.get(each.key_id)
+        if row is not None and _later(row.resource_version, each.resource_version):
+            overtaken = overtaken or row.digest != each.digest or row.gone
+        else:
+            fresh.append(each)
+    live.upsert_many(db, cluster_id, fresh, run.edges.now())
+    if overtaken:
+        run.wake += hints(jobs.request_many(db, [app_request(run.situation.row.id)]))
+
+
+def _later(one: str, other: str) -> bool:
+    """Whether a resourceVersion is later than another: etcd's revisions are numbers that grow."""
+    return one.isdecimal() and other.isdecimal() and int(one) > int(other)
+
+
+def _release(db: Connection, run: Run) -> None:
+    """Narrow the inventory by what a GET has confirmed gone."""
+    situation = run.situation
+    assert situation.cluster is not None
+    here = [key for key in run.gone if not is_child(key)]
+    objects.release_many(db, run.found.view.uid, situation.row.id, here)
+    objects.release_many(db, OWN, situation.row.id, [key for key in run.gone if is_child(key)])
+    live.forget(db, situation.cluster.id, [key.id for key in here])
+    drifts.close(db, situation.row.id, [key.id for key in here], "deleted", run.edges.now())
+    run.gone = set()
+
+
+def finish(run: Run, phase: OperationPhase, message: str) -> None:
+    """End the operation."""
+    now = run.edges.now()
+    succeeded = phase is OperationPhase.SUCCEEDED
+    if run.hooks:
+        run.hook_keeper().release(run.hooks, succeeded)
+    step: Step = {"phase": phase, "stage": "", "waiting": None, "message": message, "finished_at": now}
+    situation = run.situation
+    with run.edges.store.write() as db:
+        changes, raised = ({}, []) if run.ask.dry_run else _outcome(db, run, phase, message, now)
+        run.save(db, step)
+        if succeeded and _counts_as_deployment(run):
+            histories.append(db, _deployment(run, now), situation.app.history_limit)
+        if not run.ask.dry_run:
+            health = _health_after(db, run)
+            changes["health_status"], changes["health_message"] = health.status, health.message
+            raised += wellbeing.signals_of(situation.row, health)
+        changes["last_sync_id"] = run.sync_id
+        applications.set_status(db, situation.row.id, **changes)
+        run.wake += signals.raise_signals(db, run.edges, raised)
+        again = phase is OperationPhase.SUPERSEDED or _left_behind(run)
+        jobs.finish(db, situation.job, run_at=now if again else None)
+    if phase is OperationPhase.SUPERSEDED:
+        run.wake += hints((situation.job.id,), situation.job.queue)
+    run.send()
+    run.edges.log.info("sync ended", application=situation.row.name, phase=str(phase), message=message)
+
+
+def _left_behind(run: Run) -> bool:
+    """Whether this sync was partial and its success may leave something that another one has to do."""
+    return run.kind == "self-heal" and bool(run.found.behind)
+
+
+def _outcome(
+    db: Connection, run: Run, phase: OperationPhase, message: str, now: datetime
+) -> tuple[Changes, list[Signal]]:
+    """The application's status after the sync, and what people hear of it."""
+    situation = run.situation
+    written = {key for key, result in run.results.items() if result.status is ResultStatus.SYNCED}
+    extras = run.found.extras - run.gone
+    compared = replace(
+        run.found.compared,
+        verdicts={key: each for key, each in run.found.compared.verdicts.items() if key not in written},
+    )
+    status = status_of(
+        run.found.wish,
+        run.found.wanted,
+        situation.owned,
+        compared,
+        run.found.behind - written,
+        extras,
+        run.found.problems,
+    )
+    pairs = [(each.type, each.message) for each in status.conditions]
+    if phase in (OperationPhase.FAILED, OperationPhase.ERROR):
+        revision = (run.found.wish.revisions or ("",))[0][:12]
+        pairs.append(("SyncError", texts.failed_attempt(revision, message)))
+    memory = run.memory if run.kind == "self-heal" else run.memory.with_attempt(run.attempt(phase, message))
+    summary = {**(standing.summary_of(run.found)), "outOfSync": len(status.out_of_sync)}
+    changes: Changes = {
+        "sync_status": status.status,
+        "conditions": standing.conditions_json(situation, pairs, now),
+        "checked_at": now,
+        "self_heal": memory.to_json(),
+        "summary": summary,
+    }
+    return changes, _signals(run, phase, message, status.status)
+
+
+def _signals(run: Run, phase: OperationPhase, message: str, status: SyncStatus) -> list[Signal]:
+    name = run.situation.row.name
+    subject = f"app:{name}"
+    revision = (run.found.wish.revisions or ("",))[0]
+    facts: dict[str, Any] = {"application": name, "revision": revision[:12], "message": message, "how": message}
+    facts["results"] = [
+        f"{result.key}: {result.message}"
+        for result in run.results.values()
+        if result.status is ResultStatus.SYNC_FAILED and result.message
+    ][:20]
+    if phase in (OperationPhase.FAILED, OperationPhase.ERROR):
+        return [Signal(Condition.SYNC_FAILED, subject, True, cause=run.found.target, facts=facts)]
+    if phase is not OperationPhase.SUCCEEDED:
+        return []
+    raised = [Signal(Condition.SYNC_FAILED, subject, False, facts=facts), Signal(Condition.PLAN_HELD, subject, False)]
+    if status is SyncStatus.SYNCED:
+        raised.append(Signal(Condition.DRIFT_FOUND, subject, False, facts={**facts, "how": _how(run)}))
+    if run.kind != "self-heal":
+        facts = {**facts, "plan": str(run.plan)}
+        raised.append(Signal(Condition.SYNC_SUCCEEDED, subject, True, cause=f"{run.sync_id}", once=True, facts=facts))
+    return raised
+
+
+def _how(run: Run) -> str:
+    return "repaired by self-heal" if run.kind == "self-heal" else "overwritten by a sync"
+
+
+def _counts_as_deployment(run: Run) -> bool:
+    return run.ask.only is None and not run.ask.dry_run and run.kind not in ("self-heal", "delete")
+
+
+def _deployment(run: Run, now: datetime) -> histories.Deployment:
+    spec = run.situation.app.document.get("spec") or {}
+    found = run.found.wish
+    who = run.sync.initiated_by if run.sync else "automated sync policy"
+    return histories.Deployment(
+        application_id=run.situation.row.id,
+        revisions=list(found.revisions),
+        sources=spec.get("sources") or [spec.get("source")],
+        render_id=run.sync.render_id if run.sync and run.sync.render_id else run.found.wish.render_id,
+        sync_id=run.sync_id,
+        started_at=run.attempt_at or now,
+        deployed_at=now,
+        initiated_by=who,
+    )
+
+
+def _health_after(db: Connection, run: Run) -> Health:
+    situation = run.situation
+    owned = [row for row in objects.of_application(db, situation.row.id) if not is_child(row.key)]
+    seen = live.of_keys(db, situation.row.cluster_id or 0, [row.key_id for row in owned])
+    return wellbeing.of_application(owned, seen)
+
+
+def wait_for_retry(run: Run, intent: Fail, at: datetime) -> None:
+    """This attempt failed; the next one has its time. People hear of the failure now, once."""
+    situation = run.situation
+    if run.hooks:
+        run.hook_keeper().release(run.hooks, None)
+    step: Step = {"stage": "retrying", "message": intent.message, "retry_at": at}
+    with run.edges.store.write() as db:
+        run.save(db, step)
+        run.wake += signals.raise_signals(
+            db, run.edges, _signals(run, OperationPhase.FAILED, intent.message, SyncStatus.UNKNOWN)
+        )
+        jobs.finish(db, situation.job, run_at=at)
+    run.send()
+
+
+def hold(run: Run, reason: str) -> None:
+    """All that may run has run; a person has to allow the rest of exactly this plan."""
+    situation = run.situation
+    facts = {"application": situation.row.name, "message": reason, "plan": str(run.plan)}
+    signal = Signal(Condition.PLAN_HELD, f"app:{situation.row.name}", True, cause=run.plan.digest, facts=facts)
+    with run.edges.store.write() as db:
+        run.save(db, {"phase": OperationPhase.HELD, "stage": "held", "message": reason, "waiting": {"reason": reason}})
+        run.wake += signals.raise_signals(db, run.edges, [signal])
+        jobs.finish(db, situation.job)
+    run.send()
+
+
+def cannot_plan(run: Run, failure: Failure) -> None:
+    """Something the plan depends on could not be read: again later, or the sync fails with the reason."""
+    situation = run.situation
+    temporary = isinstance(failure, Temporary)
+    with run.edges.store.write() as db:
+        if run.sync_id and not temporary:
+            syncs.save_step(
+                db,
+                situation.job,
+                run.sync_id,
+                phase=OperationPhase.ERROR,
+                message=failure.message,
+                finished_at=run.edges.now(),
+            )
+        pairs = [(each.type, each.message) for each in run.found.status.conditions] + [
+            ("ComparisonError", failure.message)
+        ]
+        conditions = standing.conditions_json(situation, pairs, run.edges.now())
+        applications.set_status(db, situation.row.id, conditions=conditions)
+        delay = failure.delay if isinstance(failure, Temporary) else timedelta(seconds=30)
+        jobs.finish(db, situation.job, run_at=run.edges.now() + delay)
+
+
+def fail_without_look(edges: Edges, situation: Situation, sync: SyncRow, message: str) -> None:
+    """End a sync whose manifests could not be made."""
+    now = edges.now()
+    facts: Mapping[str, Any] = {"application": situation.row.name, "message": message}
+    signal = Signal(Condition.SYNC_FAILED, f"app:{situation.row.name}", True, cause=message[:200], facts=facts)
+    memory = Memory.of(situation.row)
+    target = str((sync.request or {}).get("target", ""))
+    with edges.store.write() as db:
+        syncs.save_step(
+            db,
+            situation.job,
+            sync.id,
+            phase=OperationPhase.ERROR,
+            stage="",
+            message=message,
+            finished_at=now,
+            results=sync.results or dump_results({}, {}),
+        )
+        conditions = standing.conditions_json(situation, [("ComparisonError", message)], now)
+        applications.set_status(
+            db,
+            situation.row.id,
+            sync_status=SyncStatus.UNKNOWN,
+            conditions=conditions,
+            last_sync_id=sync.id,
+            self_heal=memory.with_attempt(Attempt(target, OperationPhase.ERROR, message)).to_json(),
+        )
+        wake = signals.raise_signals(db, edges, [signal])
+        jobs.finish(db, situation.job)
+    edges.hint(wake)

@@ -1,0 +1,143 @@
+"""Hooks: make them once, follow them to their end, and clear them away as they say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from driftline.adapters.cluster.cluster import Cluster
+from driftline.flow.reading import Reader
+from driftline.health.table import health_of
+from driftline.model.cluster import ApiRefused, Refusal, Resource
+from driftline.model.objects import Key, Object, annotations_of
+from driftline.model.plan import Action, Change, Phase
+from driftline.model.sync import ObjectResult, ResultStatus
+from driftline.sync.hooks import DeletePolicy, Hook, HookSeen, HookState, outcome, outcome_of_vanished, to_delete
+
+SYNC_MARK = "driftline.io/sync"
+FINALIZER = "argocd.argoproj.io/hook-finalizer"
+"""Argo CD's: keeps a finished hook readable until its outcome is stored, whatever its time to live."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The hooks of one attempt in one cluster. `mark` is `<sync id>/<attempt>`."""
+
+    reader: Reader
+    mark: str
+    known: Mapping[tuple[Phase, Key], Hook]
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.reader.cluster
+
+    def make(self, change: Change, phase: Phase, now: datetime) -> HookSeen | ObjectResult | None:
+        """Create a hook, or find the one that an interrupted worker made. None: an older one has to go first."""
+        hook = self.known[phase, change.key]
+        resource = self._resource(hook)
+        if resource is None:
+            return _refused(change, f"{change.key}: the cluster does not know this kind of hook")
+        try:
+            found = self.cluster.get(resource, hook.key.namespace, hook.key.name)
+            if found is not None and annotations_of(found).get(SYNC_MARK) == self.mark:
+                return HookSeen(HookState.RUNNING, since=now)
+            if found is not None:
+                if DeletePolicy.BEFORE_HOOK_CREATION not in hook.policies:
+                    return _refused(change, f"{change.key}: exists from an earlier sync, and its policy keeps it")
+                self._delete(resource, found)
+                return None
+            self.cluster.create(resource, self._marked(hook.body))
+        except ApiRefused as refused:
+            if refused.refusal is Refusal.EXISTS:
+                return None
+            return _refused(change, refused.message)
+        return HookSeen(HookState.RUNNING, since=now)
+
+    def follow(self, seen: Mapping[tuple[Phase, Key], HookSeen]) -> dict[tuple[Phase, Key], HookSeen]:
+        """Where the hooks stand now. Raises Failure if the cluster does not answer: an outcome is never guessed."""
+        found = dict(seen)
+        for place, hook_seen in seen.items():
+            hook = self.known.get(place)
+            if hook_seen.state is not HookState.RUNNING or hook is None:
+                continue
+            resource = self._resource(hook)
+            body = self.cluster.get(resource, hook.key.namespace, hook.key.name) if resource else None
+            if body is None:
+                found[place] = outcome_of_vanished(hook.key, hook_seen)
+            else:
+                found[place] = outcome(health_of(_undeleted(body)), hook_seen)
+        return found
+
+    def release(self, seen: Mapping[tuple[Phase, Key], HookSeen], succeeded: bool | None) -> None:
+        """Let go of hooks whose outcome is stored; once the operation has ended, delete those that say so."""
+        done = [
+            self.known[place]
+            for place, each in seen.items()
+            if each.state is not HookState.RUNNING and place in self.known
+        ]
+        going = (
+            {(each.phase, each.key) for each in to_delete(done, seen, succeeded)} if succeeded is not None else set()
+        )
+        for hook in done:
+            self._let_go(hook, delete=(hook.phase, hook.key) in going)
+
+    def stop(self, places: Sequence[tuple[Phase, Key]]) -> None:
+        """Delete running hooks of a terminated sync."""
+        for place in places:
+            if place in self.known:
+                self._let_go(self.known[place], delete=True)
+
+    def _let_go(self, hook: Hook, delete: bool) -> None:
+        resource = self._resource(hook)
+        if resource is None:
+            return
+        body = self.cluster.get(resource, hook.key.namespace, hook.key.name)
+        if body is None or annotations_of(body).get(SYNC_MARK) != self.mark:
+            return
+        if delete:
+            self._delete(resource, body)
+        else:
+            self._unprotect(resource, body)
+
+    def _delete(self, resource: Resource, body: Object) -> None:
+        metadata = body["metadata"]
+        self._unprotect(resource, body)
+        self.cluster.delete(
+            resource,
+            metadata.get("namespace", ""),
+            metadata["name"],
+            uid=metadata["uid"],
+            propagation="background",
+        )
+
+    def _unprotect(self, resource: Resource, body: Object) -> None:
+        metadata = body["metadata"]
+        kept = [each for each in metadata.get("finalizers") or () if each != FINALIZER]
+        if len(kept) == len(metadata.get("finalizers") or ()):
+            return
+        patch = {"metadata": {"finalizers": kept, "uid": metadata["uid"]}}
+        self.cluster.merge_patch(resource, metadata.get("namespace", ""), metadata["name"], patch)
+
+    def _marked(self, body: Object) -> Object:
+        metadata = dict(body["metadata"])
+        metadata["annotations"] = {**annotations_of(body), SYNC_MARK: self.mark}
+        metadata["finalizers"] = [*(metadata.get("finalizers") or ()), FINALIZER]
+        return {**body, "metadata": metadata}
+
+    def _resource(self, hook: Hook) -> Resource | None:
+        return self.reader.resource(hook.key, str(hook.body["apiVersion"]))
+
+
+def _undeleted(body: Object) -> Object:
+    """A hook that is being deleted is judged by what it came to: our finalizer is all that keeps it."""
+    metadata = {name: value for name, value in body["metadata"].items() if name != "deletionTimestamp"}
+    return {**body, "metadata": metadata}
+
+
+def _refused(change: Change, message: str) -> ObjectResult:
+    return ObjectResult(change.key, ResultStatus.SYNC_FAILED, message=message)
+
+
+def ran(change: Change, seen: HookSeen) -> ObjectResult:
+    """A hook as one of the objects of a sync, for people."""
+    status = ResultStatus.SYNC_FAILED if seen.state is HookState.FAILED else ResultStatus.SYNCED
+    return replace(ObjectResult(change.key, status, Action.RAN), message=seen.message or str(seen.state))

@@ -1,0 +1,169 @@
+"""Compare one application with its cluster: what Git wants, what differs, and the status that follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from driftline.adapters.store.objects import ObjectRow, ObjectState
+from driftline.flow import desire
+from driftline.flow.children import is_child, wanted_children
+from driftline.flow.comparing import Compared, Comparer, Ledger
+from driftline.flow.desire import Wish
+from driftline.flow.desires import Target
+from driftline.flow.edges import Edges
+from driftline.flow.reading import Reader
+from driftline.flow.situation import Situation
+from driftline.model.digests import digest
+from driftline.model.drift import Verdict, VerdictState
+from driftline.model.objects import Key, key_of
+from driftline.model.plan import Problem
+from driftline.sync.automation import Difference
+from driftline.sync.given import Wanted
+from driftline.sync.status import AppCondition, Comparison, Extra, application_sync_status
+
+
+@dataclass(frozen=True)
+class View:
+    """The cluster's side of a look."""
+
+    reader: Reader
+    target: Target
+
+    @property
+    def uid(self) -> str:
+        return self.reader.cluster.uid()
+
+
+@dataclass(frozen=True)
+class Look:
+    """One application, compared."""
+
+    situation: Situation
+    view: View
+    wish: Wish
+    wanted: Mapping[Key, Wanted]
+    """Objects for the cluster and child applications, with their digests."""
+    compared: Compared
+    behind: frozenset[Key]
+    """Keys whose desired object is not the one applied last: Git moved, which is no drift."""
+    extras: frozenset[Key]
+    """Inventory keys that Git does not name any more."""
+    problems: tuple[Problem, ...]
+    status: Comparison
+
+    @property
+    def target(self) -> str:
+        """Names what is wanted: the render and the declaration. A commit that changes neither is no new target."""
+        return digest([self.wish.key, self.situation.app.document.get("spec")])
+
+    @property
+    def drifted(self) -> Mapping[Key, Verdict]:
+        """Verdicts about objects that are not as we applied them."""
+        return {
+            key: verdict
+            for key, verdict in self.compared.verdicts.items()
+            if key not in self.behind and not verdict.in_sync and verdict.state not in NOT_DRIFT
+        }
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What a sync would have to change."""
+        found = [
+            Difference(key, fields=self.compared.verdicts[key].fields if key in self.compared.verdicts else ())
+            for key in self.status.out_of_sync
+            if key not in self.extras
+        ]
+        return tuple(found + [Difference(key, prune=True) for key in sorted(self.extras)])
+
+
+NOT_DRIFT = frozenset({VerdictState.UNKNOWN, VerdictState.SUSPECT, VerdictState.UNAPPLICABLE, VerdictState.DELETING})
+
+
+def view(edges: Edges, situation: Situation) -> View:
+    """Reach the application's cluster. Raises ClusterUnreachable or ApiRefused."""
+    assert situation.cluster is not None
+    cluster = edges.cluster(situation.cluster)
+    kinds = cluster.kinds()
+    target = Target(kinds, cluster.version(), situation.marks, edges.scopes(cluster.name, kinds))
+    return View(Reader(cluster, kinds, edges.pool), target)
+
+
+def look(edges: Edges, situation: Situation, seen: View, wish: Wish, dry_run_behind: bool = False) -> Look:
+    """Compare. Reads only suspects from the cluster; raises nothing for what single objects answer.
+
+    `dry_run_behind` asks the API server about objects that Git changed, too: for plans that people read first.
+    """
+    children, child_problems = wanted_children(wish.desired.declarations)
+    bodies = wish.desired.objects
+    wanted: dict[Key, Wanted] = {key: Wanted(body, wish.desired.digests[key]) for key, body in bodies.items()}
+    wanted.update(children)
+    owned = situation.owned
+    behind = frozenset(
+        key for key, each in wanted.items() if key not in owned or owned[key].desired_digest != each.digest
+    )
+    comparer = comparer_for(edges, situation, seen)
+    ledger = Ledger({key: row for key, row in owned.items() if not is_child(key)}, situation.live)
+    undecided = frozenset() if dry_run_behind else behind
+    compared = comparer.compare(bodies, wish.desired.digests, ledger, undecided)
+    problems = (*wish.desired.problems, *child_problems)
+    extras = extras_of(owned, wanted, wish, problems)
+    status = status_of(wish, wanted, owned, compared, behind, extras, problems)
+    return Look(situation, seen, wish, wanted, compared, behind, extras, problems, status)
+
+
+def comparer_for(edges: Edges, situation: Situation, seen: View) -> Comparer:
+    """What compares this application's objects."""
+    app = situation.app
+    return Comparer(seen.reader, edges.schemas, situation.marks, app.destination.namespace, app.ignore, edges.now())
+
+
+def extras_of(
+    owned: Mapping[Key, ObjectRow], wanted: Mapping[Key, Wanted], wish: Wish, problems: tuple[Problem, ...]
+) -> frozenset[Key]:
+    """Inventory keys that Git does not name. An object whose manifest is broken is still named."""
+    named = {*wanted, *wish.desired.skipped, *(problem.key for problem in problems)}
+    named |= {key_of(body) for body in wish.desired.hooks}
+    return frozenset(key for key in owned if key not in named)
+
+
+def status_of(
+    wish: Wish,
+    wanted: Mapping[Key, Wanted],
+    owned: Mapping[Key, ObjectRow],
+    compared: Compared,
+    behind: frozenset[Key],
+    extras: frozenset[Key],
+    problems: tuple[Problem, ...],
+) -> Comparison:
+    """The application's status, with conditions for what is wrong in the manifests themselves."""
+    verdicts = dict(compared.verdicts)
+    for key in behind:
+        verdict = verdicts.get(key)
+        if verdict is None:
+            verdicts[key] = Verdict(key, VerdictState.MISSING if key not in owned else VerdictState.DRIFTED)
+        elif verdict.state is VerdictState.SUSPECT:
+            verdicts[key] = replace(verdict, state=VerdictState.DRIFTED, reason="Git has changed it")
+    left = [Extra(key) for key in sorted(extras) if owned[key].state is not ObjectState.WANTED or owned[key].uid]
+    found = application_sync_status(verdicts, left)
+    conditions = [*found.conditions]
+    conditions += [AppCondition("ComparisonError", f"{each.key}: {each.message}") for each in problems]
+    conditions += [AppCondition(*_warning(text)) for text in (*wish.desired.warnings, *wish.warnings)]
+    return replace(found, conditions=tuple(conditions))
+
+
+def _warning(text: str) -> tuple[str, str]:
+    kind, colon, rest = text.partition(": ")
+    if colon and kind.endswith("Warning") and " " not in kind:
+        return kind, rest
+    return "RenderWarning", text
+
+
+def render(edges: Edges, situation: Situation, seen: View) -> Wish:
+    """What Git wants now, or what the open sync or a rollback pin wants. Raises as `desire.wish`."""
+    sync = situation.sync
+    if sync is not None and sync.render_id is not None and sync.revisions:
+        return desire.stored_wish(edges, situation.app, sync.render_id, sync.revisions, seen.target)
+    request = (sync.request if sync else None) or {}
+    overrides = request.get("revisions") or ()
+    revisions = desire.resolve(situation.app, situation.repositories, overrides)
+    fast = situation.job.queue == "fast"
+    return desire.wish(edges, situation.app, situation.repositories, revisions, seen.target, fast)

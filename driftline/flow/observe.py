@@ -1,0 +1,89 @@
+"""Take what `watch` or a scan saw of live objects: note it, and wake whom it concerns.
+
+A change outside what we own wakes nobody. A change of health alone is settled here for all applications of a batch;
+only a change of content, or of an object that a sync waits for, costs a job.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from driftline.adapters.store import jobs, live, objects, syncs
+from driftline.adapters.store.clusters import ClusterRow
+from driftline.adapters.store.live import Sighting
+from driftline.adapters.store.objects import ObjectRow, ObjectState
+from driftline.adapters.taskqueue import Hint
+from driftline.drift.projection import owned_digest
+from driftline.flow import wellbeing
+from driftline.flow.edges import Edges
+from driftline.flow.subjects import app_request, hints
+from driftline.health.table import health_of
+from driftline.model.health import Health, HealthStatus
+from driftline.model.objects import Key, Object
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One object as it was seen; no body: it left the selection, which proves neither deletion nor anything else."""
+
+    key: Key
+    body: Object | None
+
+
+def sighting(key: Key, body: Object) -> Sighting:
+    """The narrow row of a live object."""
+    metadata = body.get("metadata") or {}
+    health = health_of(body) or Health(HealthStatus.HEALTHY)
+    return Sighting(
+        key.id,
+        str(metadata.get("uid", "")),
+        str(metadata.get("resourceVersion", "")),
+        owned_digest(body),
+        health.status,
+        health.message,
+        "deletionTimestamp" in metadata,
+    )
+
+
+def observe(edges: Edges, cluster: ClusterRow, seen: Sequence[Seen]) -> list[Hint]:
+    """Record a batch in one transaction; returns hints that are already sent."""
+    sightings = [sighting(each.key, each.body) for each in seen if each.body is not None]
+    left = {each.key.id for each in seen if each.body is None}
+    with edges.store.write() as db:
+        wake = note(db, edges, cluster, sightings, left)
+    edges.hint(wake)
+    return wake
+
+
+def note(
+    db: Connection, edges: Edges, cluster: ClusterRow, sightings: Sequence[Sighting], left: Iterable[str]
+) -> list[Hint]:
+    """Record sightings and departures; ask for the looks and health updates that follow from them."""
+    left = set(left)
+    news = live.upsert_many(db, cluster.id, sightings, edges.now())
+    by_key = {each.key_id: each for each in sightings}
+    rows = objects.of_keys(db, cluster.uid, [Key.parse(key_id) for key_id in news | left])
+    changed: set[int] = set()
+    healthier: dict[int, set[str]] = defaultdict(set)
+    for key_id, row in rows.items():
+        found = by_key.get(key_id)
+        if found is None or _content_changed(row, found):
+            changed.add(row.application_id)
+        elif key_id in news:
+            healthier[row.application_id].add(key_id)
+    open_syncs = syncs.open_of_many(db, sorted({*changed, *healthier}))
+    # While a sync writes, its own writes come back here as news; it looks at them itself before it ends.
+    writing = {number for number, sync in open_syncs.items() if sync.stage != "waiting"}
+    looks = (changed | (healthier.keys() & open_syncs.keys())) - writing
+    ids = jobs.request_many(db, [app_request(number) for number in sorted(looks)])
+    settled = sorted(healthier.keys() - open_syncs.keys())
+    return [*hints(ids), *wellbeing.update(db, edges, settled)]
+
+
+def _content_changed(row: ObjectRow, found: Sighting) -> bool:
+    """Whether what we own of an object is not what we last compared."""
+    if row.state is ObjectState.WANTED:
+        return False
+    return row.live_digest != found.digest or (bool(row.uid) and row.uid != found.uid)

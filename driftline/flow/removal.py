@@ -1,0 +1,180 @@
+"""Delete an application: a sync to nothing, that ends whatever becomes of it.
+
+`cascade` deletes what the application owns and waits until it is gone; `forget` lets its objects be. The row goes last.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from driftline.adapters.store import applications, audit, jobs, live, objects, syncs
+from driftline.adapters.store.objects import ObjectRow
+from driftline.flow.children import is_child
+from driftline.flow.edges import Edges
+from driftline.flow.reading import Reader, live_seen
+from driftline.flow.situation import Situation
+from driftline.flow.subjects import app_request, hints
+from driftline.model.cluster import ApiRefused, Refusal
+from driftline.model.errors import Failure, Permanent
+from driftline.model.health import HealthStatus
+from driftline.model.objects import Key
+from driftline.model.plan import Op
+from driftline.sync.given import LiveSeen, PlanInput, PlanOptions
+from driftline.sync.planning import plan
+
+LOOK_AGAIN = timedelta(seconds=1)
+
+
+def step(edges: Edges, situation: Situation) -> None:
+    """Take the deletion one step further."""
+    mode = situation.row.delete_mode or "cascade"
+    if mode == "forget":
+        _forget(edges, situation)
+        return
+    try:
+        left = _delete_children(edges, situation) + _delete_objects(edges, situation, mode)
+    except Failure as failure:
+        _not_yet(edges, situation, failure.message)
+        return
+    if left:
+        _not_yet(edges, situation, left)
+        return
+    _forget(edges, situation)
+
+
+def _delete_children(edges: Edges, situation: Situation) -> str:
+    """Mark the children as being deleted; what is left of them, in words, or empty."""
+    with edges.store.write() as db:
+        children = applications.children(db, situation.row.id)
+        fresh = [row.id for row in children if not row.deleting]
+        applications.set_statuses(db, {number: {"deleting": True, "delete_mode": "cascade"} for number in fresh})
+        ids = jobs.request_many(db, [app_request(number) for number in fresh])
+    edges.hint(hints(ids))
+    return f"waiting for the deletion of application {children[0].name}" if children else ""
+
+
+def _delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
+    """Ask for the deletion of everything owned that may go; what is left, in words, or empty once all is gone."""
+    owned = {key: row for key, row in situation.owned.items() if not is_child(key)}
+    if not owned:
+        return ""
+    if situation.cluster is None:
+        raise Permanent(
+            f"Application {situation.row.name}: its cluster is not registered any more; "
+            "delete it with cascade=false to forget its objects"
+        )
+    cluster = edges.cluster(situation.cluster)
+    reader = Reader(cluster, cluster.kinds(), edges.pool)
+    known = {key: row for key, row in owned.items() if reader.kinds.knows(key.group_kind)}
+    vanished = [key for key in owned if key not in known and key.group not in reader.kinds.broken]
+    reads = reader.read({key: row.api_version for key, row in known.items()})
+    gone = [key for key, body in reads.found.items() if body is None]
+    gone += [key for key, failure in reads.failed.items() if _kind_is_gone(failure)]
+    stuck = [failure for failure in reads.failed.values() if not _kind_is_gone(failure)]
+    seen = {key: live_seen(body, situation.marks) for key, body in reads.found.items()}
+    kept, going = _decide(situation, known, seen)
+    left = [key for key, found in seen.items() if found is not None and key not in kept]
+    for key in going:
+        found = seen[key]
+        if found is None or found.deleting:
+            continue
+        resource = reader.resource(key, known[key].api_version)
+        if resource is None:
+            continue
+        try:
+            cluster.delete(
+                resource,
+                key.namespace,
+                key.name,
+                uid=found.uid,
+                resource_version=found.resource_version,
+                propagation="background" if mode == "background" else "foreground",
+            )
+        except ApiRefused as refused:
+            if refused.refusal is not Refusal.CONFLICT:
+                raise
+    with edges.store.write() as db:
+        jobs.guard(db, situation.job)
+        released = sorted({*gone, *vanished, *kept})
+        objects.release_many(db, situation.uid, situation.row.id, released)
+        live.forget(db, situation.cluster.id, [key.id for key in released])
+    if stuck:
+        raise stuck[0]
+    if left:
+        holders = [f"{key}" for key in left[:3]]
+        return f"waiting for the deletion of {', '.join(holders)}" + (
+            f" and {len(left) - 3} more" if len(left) > 3 else ""
+        )
+    return ""
+
+
+def _decide(
+    situation: Situation, owned: dict[Key, ObjectRow], seen: dict[Key, LiveSeen | None]
+) -> tuple[frozenset[Key], Sequence[Key]]:
+    """What outlives the application (by its own wish, or because it is not ours), and what is deleted, in order."""
+    from driftline.flow.planmaking import owned_row
+
+    given = PlanInput(
+        wanted={},
+        owned={key: owned_row(row) for key, row in owned.items()},
+        live=seen,
+        options=PlanOptions(
+            application=situation.row.name,
+            prune=True,
+            deleting=True,
+            allow_empty=True,
+            sync_options=situation.app.sync_options,
+            approved=frozenset(Key.parse(each) for each in (situation.row.delete_approved or ())),
+        ),
+    )
+    made = plan(given)
+    going = [change.key for change in made.changes() if change.op is Op.PRUNE]
+    kept = frozenset([*(each.change.key for each in made.skipped), *(each.key for each in made.problems)])
+    return kept, going
+
+
+def _kind_is_gone(failure: Failure) -> bool:
+    return isinstance(failure, ApiRefused) and failure.refusal is Refusal.KIND_NOT_SERVED
+
+
+def _not_yet(edges: Edges, situation: Situation, message: str) -> None:
+    with edges.store.write() as db:
+        applications.set_status(
+            db,
+            situation.row.id,
+            health_status=HealthStatus.PROGRESSING,
+            health_message=message,
+            checked_at=edges.now(),
+        )
+        jobs.finish(db, situation.job, run_at=edges.now() + LOOK_AGAIN)
+
+
+def _forget(edges: Edges, situation: Situation) -> None:
+    """Take the application out of the database: its objects stay in the cluster, without an owner."""
+    with edges.store.write() as db:
+        jobs.guard(db, situation.job)
+        forget_rows(db, situation)
+        audit.append(db, "driftline", "application deleted", f"app:{situation.row.name}")
+        jobs.finish(db, situation.job)
+        wake = []
+        if situation.row.parent_id is not None:
+            wake = hints(jobs.request_many(db, [app_request(situation.row.parent_id)]))
+    edges.hint(wake)
+
+
+def forget_rows(db: Connection, situation: Situation) -> None:
+    """Drop everything that the database holds of an application."""
+    for uid, keys in _by_cluster(situation).items():
+        objects.release_many(db, uid, situation.row.id, keys)
+    sync = syncs.open_of(db, situation.row.id)
+    if sync is not None:
+        syncs.request_terminate(db, situation.row.id)
+    applications.remove(db, situation.row.id)
+
+
+def _by_cluster(situation: Situation) -> dict[str, list[Key]]:
+    found: dict[str, list[Key]] = {}
+    for row in (*situation.owned.values(), *situation.elsewhere):
+        found.setdefault(row.cluster_uid, []).append(row.key)
+    return found

@@ -1,0 +1,87 @@
+"""Everything the database knows of one application, read in one transaction before a look at it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import orjson
+from sqlalchemy import Connection
+
+from driftline.adapters.store import applications, clusters, live, objects, repositories, syncs
+from driftline.adapters.store.applications import ApplicationRow
+from driftline.adapters.store.clusters import ClusterRow
+from driftline.adapters.store.jobs import Job
+from driftline.adapters.store.live import LiveRow
+from driftline.adapters.store.objects import ObjectRow
+from driftline.adapters.store.repositories import RepositoryRow
+from driftline.adapters.store.syncs import SyncRow
+from driftline.flow.edges import Edges
+from driftline.flow.subjects import number_of
+from driftline.formats.application import application
+from driftline.model.application import Application
+from driftline.model.marks import Marks
+from driftline.model.objects import Key
+
+OWN = "driftline"
+"""Stands for our own control plane where a cluster's uid is asked for: child applications are kept there."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One application as the database has it."""
+
+    job: Job
+    row: ApplicationRow
+    app: Application
+    cluster: ClusterRow | None
+    repositories: tuple[RepositoryRow, ...]
+    """One for each source, in order."""
+    sync: SyncRow | None
+    owned: Mapping[Key, ObjectRow]
+    """The inventory in the application's cluster, and its child applications."""
+    elsewhere: tuple[ObjectRow, ...]
+    """What it still owns in another cluster, after its destination was changed."""
+    live: Mapping[str, LiveRow]
+    marks: Marks
+
+    @property
+    def uid(self) -> str:
+        """The cluster's identity; empty while it was never reached."""
+        return self.cluster.uid if self.cluster else ""
+
+
+def load(job: Job, edges: Edges) -> Situation | None:
+    """Read an application's situation, None if it is gone."""
+    with edges.store.read() as db:
+        row = applications.by_id(db, number_of(job))
+        return read(db, job, row, edges) if row else None
+
+
+def read(db: Connection, job: Job, row: ApplicationRow, edges: Edges) -> Situation:
+    """The situation of an application row."""
+    cluster = clusters.by_id(db, row.cluster_id) if row.cluster_id else None
+    everything = objects.of_application(db, row.id)
+    here = {cluster.uid if cluster else "", OWN}
+    seen = live.of_application(db, row.id) if everything else {}
+    return Situation(
+        job=job,
+        row=row,
+        app=parsed(row),
+        cluster=cluster,
+        repositories=tuple(repositories.of_application(db, row.id)),
+        sync=syncs.open_of(db, row.id),
+        owned={each.key: each for each in everything if each.cluster_uid in here},
+        elsewhere=tuple(each for each in everything if each.cluster_uid not in here),
+        live={key_id: each for (cluster_id, key_id), each in seen.items() if cluster_id == row.cluster_id},
+        marks=Marks(edges.installation, row.name),
+    )
+
+
+def parsed(row: ApplicationRow) -> Application:
+    """The declaration of a row."""
+    return _parse(row.id, row.generation, orjson.dumps(row.document))
+
+
+@lru_cache(maxsize=1000)
+def _parse(application_id: int, generation: int, document: bytes) -> Application:
+    return application(orjson.loads(document))

@@ -1,0 +1,291 @@
+"""Record how an application stands after a look, and decide whether a sync has to start."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from driftline.adapters.store import applications, drifts, jobs, live, objects
+from driftline.adapters.store.applications import Changes
+from driftline.adapters.store.drifts import FieldFound
+from driftline.adapters.store.objects import ObjectChanges
+from driftline.adapters.taskqueue import Hint
+from driftline.alerts.texts import drift_facts
+from driftline.drift.projection import owned_digest
+from driftline.flow import observe, signals, stepping, wellbeing
+from driftline.flow.children import is_child
+from driftline.flow.edges import Edges
+from driftline.flow.looking import Look
+from driftline.flow.memory import Memory
+from driftline.flow.plans import fields_view
+from driftline.flow.situation import Situation
+from driftline.model.alert import Condition, Signal
+from driftline.model.drift import Verdict, VerdictState
+from driftline.model.health import Health, SyncStatus
+from driftline.model.objects import Key
+from driftline.sync.automation import AutoSeen, Start, Stay, drift_fingerprint, should_sync
+from driftline.sync.fights import Fight, Flip, fights
+
+DRY_RUN_LASTS = timedelta(hours=6)
+"""How long a verdict that a dry run gave is trusted: admission rules are no part of what it was computed from."""
+
+
+def decide(edges: Edges, found: Look) -> None:
+    """Record the look; start an automated sync if one is due, else end the job."""
+    situation = found.situation
+    memory = Memory.of(situation.row)
+    found_fights = _fights(edges, found, memory)
+    seen = auto_seen(found, memory, found_fights)
+    choice = should_sync(seen, edges.now())
+    if isinstance(choice, Start):
+        stepping.start(edges, found, choice, memory)
+        return
+    with edges.store.write() as db:
+        wake = record(db, edges, found, memory, error=choice.error, new_fights=found_fights)
+        jobs.finish(db, situation.job, run_at=_again(choice, edges))
+    edges.hint(wake)
+
+
+def auto_seen(found: Look, memory: Memory, found_fights: Sequence[Fight]) -> AutoSeen:
+    """What the decision about an automated sync depends on."""
+    row = found.situation.row
+    differences = found.differences
+    paused = row.paused
+    return AutoSeen(
+        automated=found.situation.app.automated,
+        status=found.status.status,
+        target=found.target,
+        revision=(found.wish.revisions[0] if found.wish.revisions else "")[:12],
+        differences=differences,
+        wanted=len(found.wanted),
+        last=memory.last,
+        running=found.situation.sync is not None,
+        deleting=row.deleting,
+        blocked=f"paused by {paused['by']}: {paused.get('why') or 'no reason given'}" if paused else "",
+        heal=memory.heal_of(drift_fingerprint(differences)),
+        fights=tuple(found_fights),
+        pin=memory.pin,
+    )
+
+
+def _again(choice: Stay, edges: Edges) -> datetime | None:
+    return choice.again_at if choice.again_at and choice.again_at > edges.now() else None
+
+
+def _fights(edges: Edges, found: Look, memory: Memory) -> tuple[Fight, ...]:
+    """Fields that others keep changing back: those known for this target, and those that show now."""
+    known = {(each.key, each.path): each for each in memory.fights_of(found.target)}
+    if not found.drifted or found.situation.app.automated is None or not found.situation.app.automated.self_heal:
+        return tuple(known.values())
+    with edges.store.read() as db:
+        flips = [
+            Flip(Key.parse(row.key_id), row.path, row.manager, row.found_at)
+            for row in drifts.since(db, found.situation.row.id, edges.now() - timedelta(minutes=10))
+        ]
+    now_found = [
+        Flip(key, field.path, field.author.manager, edges.now())
+        for key, verdict in found.drifted.items()
+        for field in verdict.fields
+    ]
+    open_now = {(flip.key, flip.path) for flip in flips}
+    fresh = [flip for flip in now_found if (flip.key, flip.path) not in open_now]
+    for fight in fights([*flips, *fresh], edges.now()):
+        known.setdefault((fight.key, fight.path), fight)
+    return tuple(known.values())
+
+
+def record(
+    db: Connection,
+    edges: Edges,
+    found: Look,
+    memory: Memory,
+    error: str = "",
+    new_fights: Sequence[Fight] = (),
+    render_id: int | None = None,
+) -> list[Hint]:
+    """Save what a look found (verdicts, drift, status, health) and tell people, in the caller's transaction."""
+    situation = found.situation
+    now = edges.now()
+    wake = record_objects(db, edges, found)
+    health = _health(db, found)
+    pairs = [(each.type, each.message) for each in found.status.conditions]
+    if error:
+        pairs.append(("SyncError", error))
+    changes: Changes = {
+        "sync_status": found.status.status,
+        "revisions": list(found.wish.revisions),
+        "conditions": conditions_json(situation, pairs, now),
+        "checked_at": now,
+        "summary": summary_of(found),
+    }
+    if render_id or found.wish.render_id:
+        changes["render_id"] = render_id or found.wish.render_id
+    if found.wish.inputs:
+        changes["inputs"] = inputs_json(found)
+    if (health.status, health.message) != (situation.row.health_status, situation.row.health_message):
+        changes["health_status"], changes["health_message"] = health.status, health.message
+    remembered = memory.with_fights(found.target, new_fights)
+    if remembered != Memory.of(situation.row):
+        changes["self_heal"] = remembered.to_json()
+    applications.set_status(db, situation.row.id, **changes)
+    raised = [*wellbeing.signals_of(situation.row, health), *_signals(edges, found, new_fights)]
+    return [*wake, *signals.raise_signals(db, edges, raised)]
+
+
+def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
+    """Save verdicts of objects that were looked at, what was seen of them, and drift as intervals."""
+    situation, now = found.situation, edges.now()
+    assert situation.cluster is not None
+    changes: dict[Key, ObjectChanges] = {}
+    for key, verdict in found.compared.verdicts.items():
+        row = situation.owned.get(key)
+        if row is None:
+            continue
+        changed: ObjectChanges = {"verdict": verdict.state, "reason": verdict.reason}
+        body = found.compared.bodies.get(key)
+        if body is not None:
+            changed["live_digest"] = owned_digest(body)
+        if verdict.in_sync:
+            changed["desired_digest"] = found.wanted[key].digest
+            changed["verdict"] = VerdictState.SYNCED if verdict.state is VerdictState.SYNCED else verdict.state
+            changed["verdict_until"] = now + DRY_RUN_LASTS if verdict.reason else None
+        changes[key] = changed
+    objects.save_many(db, found.view.uid, situation.row.id, changes)
+    bodies = {key: body for key, body in found.compared.bodies.items() if key in situation.owned}
+    sightings = [observe.sighting(key, body) for key, body in bodies.items() if body is not None]
+    live.upsert_many(db, situation.cluster.id, sightings, now)
+    live.mark_gone(db, situation.cluster.id, [key.id for key, body in bodies.items() if body is None], now)
+    record_drift(db, edges, found)
+    return []
+
+
+def record_drift(db: Connection, edges: Edges, found: Look) -> None:
+    """Open an interval for each field that drifts, and close those of objects that are well again."""
+    situation, now = found.situation, edges.now()
+    drifted = found.drifted
+    secret = edges.settings.signing_key.encode()
+    fields = {key.id: _found_fields(key, verdict, secret) for key, verdict in drifted.items()}
+    last_clean = {key.id: _last_clean(situation, key) for key in drifted}
+    well = [key.id for key, verdict in found.compared.verdicts.items() if verdict.in_sync]
+    if fields:
+        drifts.record(db, situation.row.id, found.view.uid, fields, now, last_clean)
+    if well:
+        drifts.close(db, situation.row.id, well, "as in Git again", now)
+
+
+def _found_fields(key: Key, verdict: Verdict, secret: bytes) -> list[FieldFound]:
+    """The drifted fields of one object, masked; an object that drifts as a whole has one field with an empty path."""
+    shown = fields_view(key, (*verdict.fields, *verdict.leftovers), secret)
+    if not shown:
+        return [FieldFound("", str(verdict.state), "", verdict.reason or str(verdict.state))]
+    return [
+        FieldFound(
+            each["path"],
+            each["kind"],
+            text(each["desired"]),
+            text(each["live"]),
+            each["manager"],
+            each["operation"],
+            datetime.fromisoformat(each["at"]) if each["at"] else None,
+        )
+        for each in shown
+    ]
+
+
+def text(value: Any) -> str:
+    """A value for people: texts as they are, everything else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _last_clean(situation: Situation, key: Key) -> datetime | None:
+    row, seen = situation.owned.get(key), situation.live.get(key.id)
+    if row is None or row.verdict is not VerdictState.SYNCED:
+        return None
+    return max(row.updated_at, situation.row.checked_at or row.updated_at, seen.seen_at if seen else row.updated_at)
+
+
+def _health(db: Connection, found: Look) -> Health:
+    situation = found.situation
+    owned = [row for row in situation.owned.values() if not is_child(row.key)]
+    seen = live.of_keys(db, situation.row.cluster_id or 0, [row.key_id for row in owned]) if owned else {}
+    return wellbeing.of_application(owned, seen)
+
+
+def _signals(edges: Edges, found: Look, new_fights: Sequence[Fight]) -> list[Signal]:
+    name = found.situation.row.name
+    raised = [drift_signal(edges, found)]
+    if found.status.status is not SyncStatus.UNKNOWN:
+        raised.append(Signal(Condition.SYNC_UNKNOWN, f"app:{name}", False))
+    for fight in new_fights:
+        facts = {"application": name, "message": str(fight), "manager": fight.manager, "objects": []}
+        raised.append(
+            Signal(Condition.DRIFT_FIGHT, f"app:{name}", True, cause=f"{fight.key.id}:{fight.path}", facts=facts)
+        )
+    return raised
+
+
+def drift_signal(edges: Edges, found: Look) -> Signal:
+    """Drift found, or over."""
+    name = found.situation.row.name
+    drifted = found.drifted
+    if not drifted:
+        return Signal(Condition.DRIFT_FOUND, f"app:{name}", False, facts={"application": name})
+    cause = drift_fingerprint([each for each in found.differences if each.key in drifted])
+    clean = {key: at for key in drifted if (at := _last_clean(found.situation, key)) is not None}
+    facts = drift_facts(name, drifted.values(), clean, edges.settings.signing_key.encode())
+    return Signal(Condition.DRIFT_FOUND, f"app:{name}", True, cause=cause, facts=facts)
+
+
+def conditions_json(situation: Situation, pairs: Sequence[tuple[str, str]], now: datetime) -> list[dict[str, str]]:
+    """Argo CD's conditions; the time of one whose message has not changed stays."""
+    before = {(each["type"], each["message"]): each["lastTransitionTime"] for each in situation.row.conditions or ()}
+    return [
+        {
+            "type": kind,
+            "message": message,
+            "lastTransitionTime": before.get((kind, message)) or now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        for kind, message in dict.fromkeys(pairs)
+    ]
+
+
+def inputs_json(found: Look) -> dict[str, Any]:
+    """What the render read, so that a later commit can be compared with it without rendering."""
+    return {"generation": found.situation.row.generation, "items": [each.to_json() for each in found.wish.inputs]}
+
+
+def summary_of(found: Look) -> dict[str, Any]:
+    """What lists show: images, how many objects, how many differ."""
+    images = sorted({image for each in found.wanted.values() for image in _images(each.body)})[:50]
+    return {
+        "images": images,
+        "objects": len(found.wanted),
+        "outOfSync": len(found.status.out_of_sync),
+        "isAppOfApps": any(is_child(key) for key in found.wanted),
+        "tool": found.wish.inputs[0].tool if found.wish.inputs else (found.situation.row.summary or {}).get("tool", ""),
+    }
+
+
+def _images(body: Mapping[str, Any]) -> list[str]:
+    spec = body.get("spec")
+    for step in ("jobTemplate", "spec", "template", "spec"):
+        if isinstance(spec, dict) and isinstance(spec.get(step), dict):
+            spec = spec[step]
+    containers = (spec.get("containers"), spec.get("initContainers")) if isinstance(spec, dict) else ()
+    return [
+        each["image"]
+        for group in containers
+        if isinstance(group, list)
+        for each in group
+        if isinstance(each, dict) and isinstance(each.get("image"), str)
+    ]
+
+
+def aged(situation: Situation, edges: Edges) -> Changes:
+    """The status of an application that could not be compared: kept while fresh, then Unknown."""
+    checked = situation.row.checked_at
+    if checked is not None and edges.now() - checked < edges.settings.verdict_age:
+        return {}
+    return {"sync_status": SyncStatus.UNKNOWN}

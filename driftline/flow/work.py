@@ -1,0 +1,130 @@
+"""Take due jobs and do them. Called by the Celery tasks, by beat's tick and by tests.
+
+A message wakes a worker for one job; once awake, the worker goes on with the due jobs of its queue for a moment, so
+that a burst of a thousand jobs costs a handful of messages.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from driftline.adapters.store import jobs
+from driftline.adapters.store.jobs import Job, JobState, LeaseLost
+from driftline.adapters.taskqueue import Hint
+from driftline.flow import advance, announce, fetch, scan, signals
+from driftline.flow.edges import Edges
+from driftline.model.errors import Failure, Permanent, Temporary
+from driftline.model.scrubbing import scrub
+
+AWAKE = 2.0
+"""Seconds that a worker goes on after its message's job."""
+
+TAKE = 10
+"""Jobs leased by one statement."""
+
+LONG = 0.5
+"""Seconds after which a job counts as long: jobs leased behind it are given back to other workers."""
+
+Handler = Callable[[Job, Edges], tuple[int, ...]]
+"""Does one leased job, ends it, and returns jobs that the same worker should go on with at once."""
+
+HANDLERS: Mapping[str, Handler] = {
+    "fetch": fetch.run,
+    "app": advance.run,
+    "scan": scan.run,
+    "notify": announce.run,
+}
+
+
+def drain(edges: Edges, queue: str, first: int | None = None, awake: float = AWAKE) -> int:
+    """Do the job `first` if it is due, then due jobs of `queue` until `awake` seconds are over. Returns how many."""
+    until = time.monotonic() + awake
+    batch = _claim_first(edges, first)
+    done = 0
+    while True:
+        if not batch:
+            batch = _claim_due(edges, queue)
+            if not batch:
+                return done
+        while batch:
+            started = time.monotonic()
+            going_on = perform(batch.pop(0), edges)
+            done += 1
+            for number in going_on:
+                batch = [*_claim_first(edges, number), *batch]
+            if batch and time.monotonic() - started > LONG:
+                _give_back(edges, batch)
+                batch = []
+        if time.monotonic() > until:
+            _pass_on(edges, queue)
+            return done
+
+
+def perform(job: Job, edges: Edges) -> tuple[int, ...]:
+    """Do one leased job. Whatever goes wrong ends as a row: again later, or quarantined and people told."""
+    handler = HANDLERS.get(job.kind)
+    try:
+        if handler is None:
+            # An older worker during an upgrade: the job stays for one that knows it.
+            raise Temporary(f"job {job.kind}: this version does not know it; a newer worker will do it")
+        return handler(job, edges)
+    except LeaseLost as lost:
+        edges.log.info("lease lost", job=job.id, kind=job.kind, subject=job.subject, reason=lost.message)
+    except Failure as failure:
+        _record(job, failure, edges)
+    except Exception as error:
+        edges.log.exception("job failed", job=job.id, kind=job.kind, subject=job.subject)
+        edges.report(error)
+        _record(job, Temporary(f"job {job.kind} of {job.subject}: {type(error).__name__}: {scrub(str(error))}"), edges)
+    return ()
+
+
+def _record(job: Job, failure: Failure, edges: Edges) -> None:
+    """Note a failure: a later attempt, or quarantine with an alert from the same transaction."""
+    delay = failure.delay if isinstance(failure, Temporary) else timedelta(seconds=60)
+    backoff = min(delay * 2 ** min(job.attempts, 5), timedelta(minutes=10))
+    attempts = edges.settings.job_attempts if isinstance(failure, Temporary) else 1
+    try:
+        with edges.store.write() as db:
+            state = jobs.fail(db, job, failure.message, backoff, attempts)
+            hints = signals.quarantined(db, edges, job, failure.message) if state == JobState.QUARANTINED else []
+    except LeaseLost:
+        return
+    except Failure as away:
+        # The database is away as well: the lease runs out and the tick finds the job.
+        edges.log.warning("failure not recorded", job=job.id, reason=away.message)
+        return
+    level = "error" if isinstance(failure, Permanent) or state == JobState.QUARANTINED else "warning"
+    getattr(edges.log, level)("job failed", job=job.id, kind=job.kind, subject=job.subject, reason=failure.message)
+    edges.hint(hints)
+
+
+def _claim_first(edges: Edges, first: int | None) -> list[Job]:
+    if first is None:
+        return []
+    with edges.store.write() as db:
+        job = jobs.claim(db, first, edges.owner, edges.settings.job_lease)
+    return [job] if job else []
+
+
+def _claim_due(edges: Edges, queue: str) -> list[Job]:
+    with edges.store.read() as db:
+        if not jobs.waiting(db, queue):
+            # Mostly nothing waits: find out without queueing among the writers.
+            return []
+    with edges.store.write() as db:
+        return jobs.claim_due(db, queue, edges.owner, edges.settings.job_lease, TAKE)
+
+
+def _give_back(edges: Edges, batch: list[Job]) -> None:
+    with edges.store.write() as db:
+        for job in batch:
+            jobs.give_back(db, job)
+    edges.hint([Hint(job.id, job.queue) for job in batch])
+
+
+def _pass_on(edges: Edges, queue: str) -> None:
+    """Wake a worker for what is still due, so that this task may end."""
+    with edges.store.read() as db:
+        waiting = jobs.waiting(db, queue)
+    edges.hint([Hint(number, queue) for number in waiting[:1]])

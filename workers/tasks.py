@@ -1,0 +1,54 @@
+"""The tasks: load the job, call flow. Their arguments are numbers; everything else comes from the database."""
+
+import gc
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
+
+from driftline.flow import tick as ticking
+from driftline.flow import work
+from driftline.flow.assemble import close_edges, edges_of_this_process
+from driftline.flow.edges import Edges
+from workers.app import celery
+
+
+@celery.task(name="driftline.run")  # type: ignore[untyped-decorator]
+def run(job_id: int, queue: str) -> None:
+    """Do one job if it is still due, then what else is due in its queue."""
+    work.drain(_edges(), queue, first=job_id)
+
+
+@celery.task(name="driftline.tick")  # type: ignore[untyped-decorator]
+def tick() -> None:
+    """Find what is due and nobody was told of."""
+    ticking.tick(_edges())
+
+
+def _edges() -> Edges:
+    return edges_of_this_process("worker")
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _logging(**_: Any) -> None:
+    from driftline.adapters import logs
+    from driftline.adapters.settings import read_settings
+
+    settings = read_settings()
+    logs.setup("worker", settings.log_format, settings.log_level)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _before_fork(**_: Any) -> None:
+    # What is loaded by now is shared by all children as long as nobody writes to it: keep the collector off it.
+    gc.collect()
+    gc.freeze()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _after_fork(**_: Any) -> None:
+    edges_of_this_process("worker")
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _at_end(**_: Any) -> None:
+    close_edges()
