@@ -49,7 +49,8 @@ class Bodies:
     @contextmanager
     def read(self, request: Request) -> Iterator[bytes]:
         """The body, for the duration of the block. Raises TooLarge, TooSlow, TooMany or Unreadable."""
-        request.max_content_length = self.cap
+        # One more than the cap: the framework cannot tell a body of exactly its limit from a longer one.
+        request.max_content_length = self.cap + 1
         announced = request.content_length
         if announced is not None and announced > self.cap:
             raise TooLarge
