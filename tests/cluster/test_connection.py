@@ -18,7 +18,7 @@ from driftline.model.access import ClusterAccess
 from driftline.model.cluster import ApiRefused, ClusterUnreachable, Refusal
 from driftline.model.errors import Temporary
 from tests.cluster.shapes import CONFIG_MAPS, config_map
-from tests.kit.apiproxy import ApiProxy
+from tests.kit.apiproxy import CUT, ApiProxy
 from tests.kit.cluster import access, hands
 
 BUSY = {"kind": "Status", "status": "Failure", "reason": "TooManyRequests", "code": 429}
@@ -115,6 +115,22 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_unseen(
         proxy.cut()
         assert distant.get(CONFIG_MAPS, namespace, "settings") is not None
         assert not distant.apply(CONFIG_MAPS, config_map(namespace)).created
+
+
+def test_only_what_may_arrive_twice_is_sent_twice(distant: Cluster, proxy: ApiProxy, namespace: str) -> None:
+    for method in ("GET", "PATCH", "DELETE", "POST"):
+        proxy.fail(method, "configmaps", CUT)
+    assert distant.get(CONFIG_MAPS, namespace, "settings") is None
+    applied = distant.apply(CONFIG_MAPS, config_map(namespace))
+    distant.delete(CONFIG_MAPS, namespace, "settings", uid=applied.body["metadata"]["uid"])
+    assert [proxy.count(method, "configmaps") for method in ("GET", "PATCH", "DELETE")] == [2, 2, 2]
+    # Sent again, a create would meet its own object and take it for somebody else's.
+    with pytest.raises(ClusterUnreachable, match="the connection was cut"):
+        distant.create(CONFIG_MAPS, config_map(namespace, "other"))
+    proxy.fail("PATCH", "configmaps", CUT)
+    with pytest.raises(ClusterUnreachable, match="the connection was cut"):
+        distant.apply(CONFIG_MAPS, config_map(namespace, "other"), force=False)
+    assert [proxy.count(method, "configmaps") for method in ("POST", "PATCH")] == [1, 3]
 
 
 def test_nobody_at_the_address(local: LocalCluster, settings: Settings) -> None:

@@ -220,6 +220,8 @@ def test_a_missing_namespace_and_one_that_is_being_deleted(cluster: Cluster, nam
     missing = refusal(lambda: cluster.apply(CONFIG_MAPS, config_map("no-such-namespace")))
     assert missing.refusal is Refusal.NAMESPACE_MISSING
     assert "CreateNamespace" in str(missing)
+    namesake = refusal(lambda: cluster.apply(CONFIG_MAPS, config_map("no-such-namespace", "no-such-namespace")))
+    assert namesake.refusal is Refusal.NAMESPACE_MISSING
     held = config_map(namespace)
     held["metadata"]["finalizers"] = ["example.com/hold"]
     cluster.apply(CONFIG_MAPS, held)

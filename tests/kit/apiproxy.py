@@ -16,6 +16,8 @@ import urllib3
 
 from deploy.localcluster.localcluster import LocalCluster
 
+CUT = -1
+
 
 @dataclass
 class Fault:
@@ -25,11 +27,12 @@ class Fault:
     path: str
     """A regular expression searched in path and query."""
     status: int
+    """0: pass on after `delay`; CUT: close the connection without an answer."""
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
     delay: float = 0.0
-    """Seconds before the answer; with status 0 the request then goes on to the API server."""
+    """Seconds before the answer."""
 
 
 class ApiProxy:
@@ -138,7 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
             fault = proxy.fault_for(self.command, self.path)
             if fault is not None:
                 time.sleep(fault.delay)
-            if fault is not None and fault.status:
+            if fault is not None and fault.status == CUT:
+                self.close_connection = True
+            elif fault is not None and fault.status:
                 self._canned(fault)
             else:
                 self._pass_on(body)
