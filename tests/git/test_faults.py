@@ -271,6 +271,41 @@ def test_a_reader_outlives_the_clean_up(mirrors: Mirrors, access: RepositoryAcce
         assert tree.read(["x"]) == {"x": f"{number}\n".encode()}
 
 
+def test_no_push_waits_for_the_clean_up(
+    mirrors: Mirrors, access: RepositoryAccess, shop: WorkTree, host: GitHost
+) -> None:
+    mirrors.fetch(access, [MAIN])
+    mirror = next(iter(mirrors._mirrors.values()))
+    commit = shop.commit()
+    shop.push()
+    with mirror.packing() as free:
+        assert free
+        unfinished = mirror.git_dir / "objects" / "pack" / "tmp_pack_repack"
+        unfinished.write_text("")
+        host.fault = Fault(status=500, times=1)
+        with pytest.raises(Temporary):
+            mirrors.fetch(access, [MAIN])
+        assert unfinished.exists(), "a failed fetch leaves the packing's files alone"
+        assert mirrors.fetch(access, [MAIN]).refs[MAIN] == commit
+
+
+def test_a_mirror_whose_clean_up_finds_damage_is_dropped_and_comes_back(
+    mirrors: Mirrors, access: RepositoryAccess, shop: WorkTree
+) -> None:
+    commit = mirrors.fetch(access, ["HEAD"]).head
+    mirror = next(iter(mirrors._mirrors.values()))
+    victims = list(mirror.git_dir.glob("objects/pack/*.pack"))
+    victims += [path for path in mirror.git_dir.glob("objects/??/*") if path.is_file()]
+    for path in victims:
+        path.chmod(0o644)
+        path.write_bytes(b"garbage")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("driftline.adapters.git.housekeeping.due", lambda _: True)
+        assert mirrors.housekeeping().damaged == [access.url.removesuffix(".git")]
+    assert mirrors.known(access) is None
+    assert mirrors.tree(access, mirrors.fetch(access, ["HEAD"]).head).commit == commit
+
+
 def test_rewritten_commits_go_when_their_time_is_over(
     make_mirrors: MakeMirrors, access: RepositoryAccess, shop: WorkTree
 ) -> None:

@@ -224,13 +224,14 @@ def test_a_host_cannot_talk_us_into_dropping_the_mirror(
     monkeypatch.setattr(Held, "drop", dropped.append)
     lies = f"fatal: couldn't find remote ref {MAIN}\nfatal: bad object HEAD\nerror: object file x is empty"
     hook = host.root / "lie"
-    hook.write_text("#!/bin/sh\nprintf '%s\\n' \"" + lies + '" >&2\nexit 1\n')
+    hook.write_text(f"#!/bin/sh\ntouch {host.root}/lied\n" + "printf '%s\\n' \"" + lies + '" >&2\nexit 1\n')
     hook.chmod(0o755)
     shop.commit()
     shop.push()
     monkeypatch.setattr("deploy.demo.githost.git_environment", lying_environment(str(hook)))
     with pytest.raises(Failure):
         mirrors.fetch(access, [MAIN])
+    assert (host.root / "lied").exists()
     assert dropped == []
     known = mirrors.known(access)
     assert known and MAIN in known.refs

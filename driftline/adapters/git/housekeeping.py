@@ -46,28 +46,40 @@ class Keeper:
         report.leftovers += self._scratch_files()
         for mirror in self._mirrors():
             with mirror.held(wait=False) as held:
-                if held is not None and mirror.exists:
-                    self._tend(mirror, held, report)
+                if held is None or not mirror.exists:
+                    continue
+                self._tend(mirror, held, report)
+            self._collect(mirror, report)
         self._evict(report)
         return report
 
     def _tend(self, mirror: Mirror, held: Held, report: Report) -> None:
-        url = mirror.state().url or mirror.name
         report.leftovers += int(held.recover()) + held.sweep(2 * self.settings.fetch_deadline.total_seconds())
         try:
             self._forget_rewritten(mirror)
-            if due(mirror):
-                self._collect(mirror)
-                report.collected.append(url)
-        except CorruptMirror:
-            self._drop(mirror, held)
-            report.damaged.append(url)
-        except Temporary as error:
-            report.failed.append(f"{url}: {error}")
-        finally:
-            held.sweep(2 * self.settings.fetch_deadline.total_seconds())
+        except (CorruptMirror, Temporary) as error:
+            report.failed.append(f"{_shown(mirror)}: {error}")
 
-    def _collect(self, mirror: Mirror) -> None:
+    def _collect(self, mirror: Mirror, report: Report) -> None:
+        """Pack a mirror that needs it. Fetches go on meanwhile; a damaged mirror is dropped, to be fetched anew."""
+        with mirror.packing() as free:
+            if not free or not due(mirror):
+                return
+            shown = _shown(mirror)
+            try:
+                self._pack(mirror)
+                report.collected.append(shown)
+                return
+            except Temporary as error:
+                report.failed.append(f"{shown}: {error}")
+                return
+            except CorruptMirror:
+                report.damaged.append(shown)
+        with mirror.held() as held:
+            assert held is not None
+            self._drop(mirror, held)
+
+    def _pack(self, mirror: Mirror) -> None:
         partial = promisor_options() if mirror.state().partial else []
         self._git(mirror, [*partial, "gc", "--quiet", "--prune=1.day.ago"])
 
@@ -88,7 +100,7 @@ class Keeper:
                 return
             with mirror.held(wait=False) as held:
                 if held is not None:
-                    report.evicted.append(mirror.state().url or mirror.name)
+                    report.evicted.append(_shown(mirror))
                     self._drop(mirror, held)
                     report.size -= sizes[mirror.name]
 
@@ -125,3 +137,7 @@ def due(mirror: Mirror) -> bool:
     packs = len(list((objects / "pack").glob("*.pack")))
     refs = sum(1 for path in (mirror.git_dir / "refs").rglob("*") if path.is_file())
     return loose > _LOOSE_OBJECTS or packs > _PACKS or refs > _LOOSE_REFS
+
+
+def _shown(mirror: Mirror) -> str:
+    return mirror.state().url or mirror.name

@@ -14,6 +14,7 @@ from pathlib import Path
 from driftline.adapters.git.refs import Refs
 
 _STATE, _RUNNING = "driftline.json", "driftline.running"
+_SURELY_DEAD = 3600.0
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,17 @@ class Mirror:
 
         The kernel queues waiters and frees the lock when its holder dies, however it dies.
         """
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-                return
-            yield Held(self, handle)
-        finally:
-            os.close(handle)
+        with _locked(self._lock, wait) as handle:
+            yield None if handle is None else Held(self, handle)
+
+    @contextmanager
+    def packing(self, wait: bool = False) -> Iterator[bool]:
+        """Hold the right to pack the mirror's objects, beside fetches; yields whether it was free.
+
+        A lock of its own: packing a large repository takes minutes, and no push should wait for it.
+        """
+        with _locked(self._lock.with_suffix(".packing"), wait) as handle:
+            yield handle is not None
 
     def state(self) -> State:
         try:
@@ -169,7 +171,14 @@ class Held:
         return True
 
     def sweep(self, older_than: float) -> int:
-        """Remove git's lock files and temporary packs and objects that are at least `older_than` seconds old."""
+        """Remove git's lock files and temporary packs and objects that are at least `older_than` seconds old.
+
+        Those of a packing under way are not left-overs: while there is one, only what is very old goes.
+        """
+        with self.mirror.packing() as free:
+            return self._sweep(older_than if free else max(older_than, _SURELY_DEAD))
+
+    def _sweep(self, older_than: float) -> int:
         removed = 0
         limit = time.time() - older_than
         for directory, _, files in os.walk(self.mirror.git_dir):
@@ -197,6 +206,21 @@ class Held:
             return
         os.ftruncate(self.handle, 0)
         shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path, wait: bool) -> Iterator[int | None]:
+    """Hold a lock file; yields its descriptor, or None if it is taken and `wait` is false."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def now() -> float:
