@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, delete, or_, select, update
 
-from driftline.adapters.store.columns import Shape, db_now, insert
+from driftline.adapters.store.columns import Shape, db_now, excluded, insert
 from driftline.adapters.store.tables.people import account, login_failure, token
 
 
@@ -67,7 +67,7 @@ def save(db: Connection, name: str, roles: Iterable[str], password_hash: str = "
         password_changed_at=changed,
         created_at=db_now(),
     )
-    new = statement.excluded
+    new = excluded(account)
     given = new.password_hash != ""
     statement = statement.on_conflict_do_update(
         index_elements=["name"],

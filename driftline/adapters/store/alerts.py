@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, update
+from sqlalchemy import Connection, Insert, and_, delete, select, update
 
-from driftline.adapters.store.columns import Shape, chunks, insert
-from driftline.adapters.store.tables.people import OPEN_ALERT, alert, subscription
+from driftline.adapters.store.columns import Shape, chunks, db_now, excluded, insert
+from driftline.adapters.store.tables.people import OPEN_ALERT, alert, alert_slot, subscription
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,11 @@ def fire_many(db: Connection, firings: Sequence[Firing], now: datetime) -> list[
     once = [each for each in firings if each.once]
     rows: list[AlertRow] = []
     if lasting:
-        statement = insert(db, alert).values(fired_at=now, count=1)
-        statement = statement.on_conflict_do_update(
-            index_elements=["subject", "condition", "cause"],
-            index_where=OPEN_ALERT,
-            set_={"count": alert.c.count + 1, "facts": statement.excluded.facts},
-        )
-        values = [_values(each) for _, each in sorted(lasting.items(), key=lambda item: item[0])]
-        rows += SHAPE.all(db.execute(statement.returning(*SHAPE.columns), values))
+        values = [_values(each, now) for _, each in sorted(lasting.items(), key=lambda item: item[0])]
+        rows += SHAPE.all(db.execute(_firing(db.dialect.name), values))
     if once:
-        ended = insert(db, alert).values(fired_at=now, recovered_at=now, count=1)
-        rows += SHAPE.all(db.execute(ended.returning(*SHAPE.columns), [_values(each) for each in once]))
+        ended = insert(db, alert).returning(*SHAPE.columns)
+        rows += SHAPE.all(db.execute(ended, [{**_values(each, now), "recovered_at": now} for each in once]))
     return sorted(rows, key=lambda row: row.id)
 
 
@@ -99,6 +94,43 @@ def recover_many(db: Connection, ids: Iterable[int], now: datetime) -> list[Aler
         change = update(alert).where(alert.c.id.in_(some), OPEN_ALERT).values(recovered_at=now)
         rows += SHAPE.all(db.execute(change.returning(*SHAPE.columns)))
     return sorted(rows, key=lambda row: row.id)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What one slot remembers: the alert room's state as JSON, and the row of the alert that it belongs to."""
+
+    slot: str
+    id: int
+    state: dict[str, Any]
+
+
+def remembered(db: Connection, slots: Iterable[str]) -> dict[str, Remembered]:
+    """What slots remember, by slot; nothing for those that never had an alert."""
+    found: dict[str, Remembered] = {}
+    for some in chunks(sorted(set(slots))):
+        query = select(alert_slot.c.slot, alert_slot.c.alert_id, alert_slot.c.state)
+        rows = db.execute(query.where(alert_slot.c.slot.in_(some)))
+        found.update((slot, Remembered(slot, alert_id or 0, state)) for slot, alert_id, state in rows)
+    return found
+
+
+def remember(db: Connection, slot: str, state: Mapping[str, Any], alert_id: int) -> Remembered:
+    """Save what a slot remembers."""
+    statement = insert(db, alert_slot).values(slot=slot, alert_id=alert_id or None, state=state, updated_at=db_now())
+    new = excluded(alert_slot)
+    db.execute(
+        statement.on_conflict_do_update(
+            index_elements=["slot"], set_={name: new[name] for name in ("alert_id", "state", "updated_at")}
+        )
+    )
+    return Remembered(slot, alert_id, dict(state))
+
+
+def thread_of(db: Connection, alert_id: int, key: str) -> str:
+    """What a channel needs to answer in the thread of an alert's first message; empty if there is none."""
+    threads = db.execute(select(alert.c.threads).where(alert.c.id == alert_id)).scalar_one_or_none()
+    return str((threads or {}).get(key, ""))
 
 
 def due_reminders(db: Connection, sent_before: datetime, limit: int = 100) -> list[AlertRow]:
@@ -151,5 +183,22 @@ def all_subscriptions(db: Connection, source: str | None = None) -> list[Subscri
     return SUBSCRIPTION.all(db.execute(query if source is None else query.where(subscription.c.source == source)))
 
 
-def _values(each: Firing) -> dict[str, Any]:
-    return {"subject": each.subject, "condition": each.condition, "cause": each.cause, "facts": dict(each.facts)}
+@cache
+def _firing(dialect: str) -> Insert:
+    statement = insert(dialect, alert).on_conflict_do_update(
+        index_elements=["subject", "condition", "cause"],
+        index_where=OPEN_ALERT,
+        set_={"count": alert.c.count + 1, "facts": excluded(alert).facts},
+    )
+    return statement.returning(*SHAPE.columns)
+
+
+def _values(each: Firing, now: datetime) -> dict[str, Any]:
+    return {
+        "subject": each.subject,
+        "condition": each.condition,
+        "cause": each.cause,
+        "facts": dict(each.facts),
+        "fired_at": now,
+        "count": 1,
+    }

@@ -4,14 +4,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from driftline.adapters.store.columns import Shape, chunks, db_now
-from driftline.adapters.store.tables.applications import application, source
+from driftline.adapters.store.tables.applications import application, source, sync
+from driftline.adapters.store.tables.edges import cluster
 from driftline.model.health import HealthStatus, SyncStatus
+from driftline.model.sync import OperationPhase
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class ApplicationRow:
     namespace: str
     deleting: bool
     delete_mode: str
+    delete_approved: list[str] | None
     paused: dict[str, Any] | None
     pin: dict[str, Any] | None
     sync_status: SyncStatus
@@ -109,6 +113,7 @@ class Changes(TypedDict, total=False):
 
     deleting: bool
     delete_mode: str
+    delete_approved: Sequence[str] | None
     paused: Mapping[str, Any] | None
     pin: Mapping[str, Any] | None
     sync_status: SyncStatus
@@ -216,6 +221,49 @@ def link_sources(db: Connection, repository_id: int, url_normal: str, project: s
     return db.execute(change.values(repository_id=repository_id)).rowcount
 
 
+def targets_of(db: Connection, repository_id: int) -> list[str]:
+    """The revisions that applications follow in a repository, each once."""
+    query = select(source.c.target_revision).where(source.c.repository_id == repository_id).distinct()
+    return sorted(db.execute(query).scalars())
+
+
+def documents_of_url(db: Connection, url_normal: str, limit: int = 500) -> list[dict[str, Any]]:
+    """The declarations of applications that read a repository."""
+    reading = select(source.c.application_id).where(source.c.url_normal == url_normal)
+    query = select(application.c.document).where(application.c.id.in_(reading)).limit(limit)
+    return list(db.execute(query).scalars())
+
+
+def documents_of_cluster(db: Connection, cluster_name: str, limit: int = 500) -> list[dict[str, Any]]:
+    """The declarations of applications that deploy to a cluster."""
+    there = select(cluster.c.id).where(cluster.c.name == cluster_name)
+    query = select(application.c.document).where(application.c.cluster_id.in_(there)).limit(limit)
+    return list(db.execute(query).scalars())
+
+
+def link_cluster(db: Connection, cluster_id: int, name: str, server: str) -> int:
+    """Point applications that were declared before their cluster was registered at it; return how many."""
+    query = select(application.c.id, application.c.document).where(application.c.cluster_id.is_(None))
+    meant = [
+        number
+        for number, document in db.execute(query)
+        for destination in ((document.get("spec") or {}).get("destination") or {},)
+        if name == destination.get("name") or server == destination.get("server")
+    ]
+    for some in chunks(meant):
+        db.execute(update(application).where(application.c.id.in_(some)).values(cluster_id=cluster_id))
+    return len(meant)
+
+
+def waiting(db: Connection, unseen_since: datetime, limit: int = 200) -> list[int]:
+    """Applications that wait for something nobody has reported since: a rollout, or a sync between two steps."""
+    quiet = application.c.updated_at < unseen_since
+    open_sync = select(sync.c.application_id).where(sync.c.finished_at.is_(None), sync.c.phase != OperationPhase.HELD)
+    unwell = application.c.health_status.in_([HealthStatus.PROGRESSING, HealthStatus.MISSING])
+    query = select(application.c.id).where(quiet, or_(unwell, application.c.id.in_(open_sync), application.c.deleting))
+    return list(db.execute(query.order_by(application.c.updated_at).limit(limit)).scalars())
+
+
 def stale(db: Connection, limit: int = 100) -> list[int]:
     """Ids of applications whose verdict has aged out by the database's clock, the oldest first."""
     aged = and_(application.c.verdict_until <= db_now(), application.c.deleting.is_(False))
@@ -239,17 +287,22 @@ def set_statuses(db: Connection, changes: Mapping[int, Changes]) -> None:
             row: dict[str, Any] = dict(values)
             alike[tuple(sorted(row))].append({"row_id": number, **{f"new_{name}": row[name] for name in row}})
     for names, rows in alike.items():
-        new: dict[str, Any] = {name: bindparam(f"new_{name}", type_=application.c[name].type) for name in names}
-        if "health_status" in new:
-            same = application.c.health_status == new["health_status"]
-            new["health_changed_at"] = case((same, application.c.health_changed_at), else_=db_now())
-        change = update(application).where(application.c.id == bindparam("row_id"))
-        db.execute(change.values(**new, updated_at=db_now()), rows)
+        db.execute(_setting(names), rows)
 
 
 def remove(db: Connection, application_id: int) -> None:
     """Forget an application with its sources, syncs, history and drift. It must own no object any more."""
     db.execute(delete(application).where(application.c.id == application_id))
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Update:
+    new: dict[str, Any] = {name: bindparam(f"new_{name}", type_=application.c[name].type) for name in names}
+    if "health_status" in new:
+        same = application.c.health_status == new["health_status"]
+        new["health_changed_at"] = case((same, application.c.health_changed_at), else_=db_now())
+    change = update(application).where(application.c.id == bindparam("row_id"))
+    return change.values(**new, updated_at=db_now())
 
 
 def _conditions(where: Filter) -> list[ColumnElement[bool]]:

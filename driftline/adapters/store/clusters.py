@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, or_, update
 
-from driftline.adapters.store.columns import Shape, db_now, insert
+from driftline.adapters.store.columns import Shape, db_now, excluded, insert
 from driftline.adapters.store.tables.edges import cluster
 
 OK = "ok"
@@ -56,7 +56,7 @@ def save(
         created_at=db_now(),
         updated_at=db_now(),
     )
-    given = statement.excluded
+    given = excluded(cluster)
     kept = {column: func.coalesce(given[column], cluster.c[column]) for column in ("access", "options")}
     statement = statement.on_conflict_do_update(
         index_elements=["name"], set_={**kept, "server": given.server, "updated_at": db_now()}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
 import orjson
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -97,9 +99,12 @@ def _postgresql_clock(element: _Clock, compiler: SQLCompiler, **kwargs: Any) -> 
     return f"(CAST(EXTRACT(EPOCH FROM statement_timestamp()) AS DOUBLE PRECISION) + {offset})"
 
 
-def db_now(after: timedelta = timedelta(0)) -> ColumnElement[datetime]:
-    """The database's own time, `after` from now: leases and due times are compared by this clock only."""
-    return _Clock(literal(after.total_seconds(), Double()))
+def db_now(after: timedelta | ColumnElement[float] = timedelta(0)) -> ColumnElement[datetime]:
+    """The database's own time, `after` (or a parameter of seconds) from now.
+
+    Leases and due times are compared by this clock only.
+    """
+    return _Clock(literal(after.total_seconds(), Double()) if isinstance(after, timedelta) else after)
 
 
 def now(db: Connection) -> datetime:
@@ -107,11 +112,22 @@ def now(db: Connection) -> datetime:
     return db.execute(select(db_now())).scalar_one()
 
 
-def insert(db: Connection, table: Table) -> postgresql.Insert:
-    """An INSERT that knows ON CONFLICT, in the connection's dialect (both spell the method alike)."""
-    if db.dialect.name == "sqlite":
+def insert(db: Connection | str, table: Table) -> postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, for a connection or a dialect's name (both dialects spell the method alike)."""
+    if (db if isinstance(db, str) else db.dialect.name) == "sqlite":
         return cast(postgresql.Insert, sqlite.insert(table))
     return postgresql.insert(table)
+
+
+@cache
+def excluded(table: Table) -> ReadOnlyColumnCollection[str, Any]:
+    """The row that an upsert could not insert. SQLAlchemy's own property copies every column each time it is asked."""
+    return table.alias("excluded").c
+
+
+def columns_of(table: Table, names: Iterable[str]) -> tuple[ColumnElement[Any], ...]:
+    """Columns of a table by name, in order."""
+    return tuple(table.c[name] for name in names)
 
 
 class Shape(Generic[T]):
@@ -119,11 +135,12 @@ class Shape(Generic[T]):
 
     def __init__(self, cls: Callable[..., T], table: Table) -> None:
         self.cls = cls
-        self.columns: list[ColumnElement[Any]] = [table.c[each.name] for each in fields(cast(Any, cls))]
+        self.columns = columns_of(table, [each.name for each in fields(cast(Any, cls))])
+        self._select: Select[Any] = select(*self.columns)
 
     def select(self) -> Select[Any]:
         """SELECT exactly the columns that `read` wants."""
-        return select(*self.columns)
+        return self._select
 
     def read(self, row: Row[Any]) -> T:
         """One dataclass from one row that has the columns of `self.columns`, in order, at its beginning."""

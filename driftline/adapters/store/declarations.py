@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Insert, delete, select
 
-from driftline.adapters.store.columns import chunks, db_now, insert
+from driftline.adapters.store.columns import chunks, db_now, excluded, insert
 from driftline.adapters.store.tables.applications import application, source
 from driftline.model.digests import digest
 
@@ -107,16 +108,8 @@ def _known(db: Connection, names: Sequence[str]) -> dict[str, tuple[int, int | N
 
 def _write(db: Connection, fresh: Sequence[Declaration]) -> dict[str, int]:
     """Insert or update; return name -> id of the rows written."""
-    statement = insert(db, application).values(created_at=db_now(), updated_at=db_now())
-    new = statement.excluded
-    kept = ("document", "declared_digest", "project", "cluster_id", "namespace", "labels", "warnings")
-    statement = statement.on_conflict_do_update(
-        index_elements=["name"],
-        set_={**{name: new[name] for name in kept}, "generation": application.c.generation + 1, "updated_at": db_now()},
-        where=application.c.parent_id.is_not_distinct_from(new.parent_id),
-    )
     rows = db.execute(
-        statement.returning(application.c.name, application.c.id),
+        _writing(db.dialect.name),
         [
             {
                 "name": each.name,
@@ -133,6 +126,20 @@ def _write(db: Connection, fresh: Sequence[Declaration]) -> dict[str, int]:
         ],
     )
     return dict(rows.all())
+
+
+@cache
+def _writing(dialect: str) -> Insert:
+    new = excluded(application)
+    kept = ("document", "declared_digest", "project", "cluster_id", "namespace", "labels", "warnings")
+    again = {"generation": application.c.generation + 1, "updated_at": db_now()}
+    statement = insert(dialect, application).values(created_at=db_now(), updated_at=db_now())
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={**{name: new[name] for name in kept}, **again},
+        where=application.c.parent_id.is_not_distinct_from(new.parent_id),
+    )
+    return statement.returning(application.c.name, application.c.id)
 
 
 def _write_sources(db: Connection, fresh: Sequence[tuple[int, Declaration]]) -> None:

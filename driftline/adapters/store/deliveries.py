@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from secrets import token_hex
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Insert, delete, func, select
 
 from driftline.adapters.store import jobs
 from driftline.adapters.store.columns import Shape, db_now, insert
@@ -77,11 +78,7 @@ def receive(db: Connection, push: Push, hook: str, repository_ids: Sequence[int]
         "outcome": outcome,
         "message": push.ignored,
     }
-    statement = insert(db, delivery).values(**row, repeats=0, received_at=db_now())
-    statement = statement.on_conflict_do_update(
-        index_elements=["provider", "hook", "delivery_id"], set_={"repeats": delivery.c.repeats + 1}
-    )
-    if db.execute(statement.returning(delivery.c.repeats)).scalar_one() > 0:
+    if db.execute(_receiving(db.dialect.name), row).scalar_one() > 0:
         return Receipt(False, outcome)
     if outcome is not Outcome.ACCEPTED:
         return Receipt(True, outcome)
@@ -104,6 +101,15 @@ def last_seen(db: Connection) -> dict[str, datetime]:
 def prune_old(db: Connection, before: datetime) -> int:
     """Forget deliveries from before `before`; return how many. Hosts redeliver for days, so keep a week at least."""
     return db.execute(delete(delivery).where(delivery.c.received_at < before)).rowcount
+
+
+@cache
+def _receiving(dialect: str) -> Insert:
+    statement = insert(dialect, delivery).values(repeats=0, received_at=db_now())
+    statement = statement.on_conflict_do_update(
+        index_elements=["provider", "hook", "delivery_id"], set_={"repeats": delivery.c.repeats + 1}
+    )
+    return statement.returning(delivery.c.repeats)
 
 
 def _outcome(push: Push, repository_ids: Sequence[int]) -> Outcome:

@@ -143,6 +143,12 @@ def page(
     return SHAPE.all(db.execute(query if before is None else query.where(drift.c.id < before)))
 
 
+def since(db: Connection, application_id: int, at: datetime, limit: int = 1000) -> list[DriftRow]:
+    """Intervals of an application that began after `at`."""
+    query = SHAPE.select().where(drift.c.application_id == application_id, drift.c.found_at >= at)
+    return SHAPE.all(db.execute(query.order_by(drift.c.found_at).limit(limit)))
+
+
 def flips(db: Connection, application_id: int, key_id: str, path: str, since: datetime) -> list[Flips]:
     """How often a field came out of line since `since`, by manager, the busiest first: someone may be fighting us."""
     times = func.count()

@@ -7,55 +7,17 @@ with a smaller number than the row has runs again. A message to a worker is only
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Double,
-    Exists,
-    Update,
-    and_,
-    bindparam,
-    case,
-    delete,
-    exists,
-    func,
-    literal,
-    literal_column,
-    or_,
-    select,
-    true,
-    type_coerce,
-    update,
-)
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, Double, Update, delete, exists, func, literal_column, select, type_coerce, update
 
-from driftline.adapters.store.columns import Instant, Shape, chunks, db_now, insert
+from driftline.adapters.store import job_sql
+from driftline.adapters.store.columns import Shape, chunks, db_now
+from driftline.adapters.store.job_sql import MAX_ATTEMPTS as MAX_ATTEMPTS
+from driftline.adapters.store.job_sql import JobState as JobState
+from driftline.adapters.store.job_sql import Queue as Queue
 from driftline.adapters.store.tables.work import OPEN, job
 from driftline.model.errors import Temporary
-
-MAX_ATTEMPTS = 5
-"""How often a job may fail or lose its worker before it is put aside and someone is told."""
-
-TAKEOVER_DELAY = 10
-"""Seconds, times the takeovers before this one: the first is at once, a job that kills its workers slows down."""
-
-
-class Queue(StrEnum):
-    """Which workers take a job: people and pushes wait for `fast`, nobody waits for `scan`, `notify` sends alerts."""
-
-    FAST = "fast"
-    SCAN = "scan"
-    NOTIFY = "notify"
-
-
-class JobState(StrEnum):
-    QUEUED = "queued"
-    LEASED = "leased"
-    DONE = "done"
-    QUARANTINED = "quarantined"
-    """Failed too often; waits for a person. A new request for the same subject makes a new job."""
 
 
 class LeaseLost(Temporary):
@@ -109,8 +71,6 @@ class Due:
 
 SHAPE = Shape(Job, job)
 
-_RELEASED = {"lease_until": None, "lease_owner": None, "wanted_at": None, "updated_at": db_now()}
-
 
 def request(db: Connection, wish: Request) -> int:
     """Ask for a job and return its id; see `request_many`."""
@@ -126,26 +86,6 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
     if not wishes:
         return ()
     unique = {(wish.kind, wish.subject): wish for wish in wishes}
-    statement = insert(db, job).values(
-        state=JobState.QUEUED,
-        wanted=1,
-        run_at=func.coalesce(bindparam("wish_at", type_=Instant()), db_now()) + bindparam("delay", type_=Double()),
-        created_at=db_now(),
-        updated_at=db_now(),
-    )
-    new = statement.excluded
-    earlier = case((job.c.run_at <= new.run_at, job.c.run_at), else_=new.run_at)
-    queued = job.c.state == JobState.QUEUED
-    merged = {
-        "wanted": job.c.wanted + 1,
-        "run_at": case((queued, earlier), else_=job.c.run_at),
-        # Counts while the job is leased; a claim clears it.
-        "wanted_at": case((job.c.wanted_at <= new.run_at, job.c.wanted_at), else_=new.run_at),
-        "queue": case((new.queue == Queue.FAST, new.queue), else_=job.c.queue),
-        "payload": func.coalesce(new.payload, job.c.payload),
-        "updated_at": db_now(),
-    }
-    folding = statement.on_conflict_do_update(index_elements=["kind", "subject"], index_where=OPEN, set_=merged)
     values = [
         {
             "kind": wish.kind,
@@ -157,7 +97,7 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
         }
         for _, wish in sorted(unique.items())
     ]
-    found = db.execute(folding.returning(job.c.kind, job.c.subject, job.c.id), values)
+    found = db.execute(job_sql.fold(db.dialect.name), values)
     ids = {(kind, subject): number for kind, subject, number in found}
     return tuple(ids[wish.kind, wish.subject] for wish in wishes)
 
@@ -167,23 +107,14 @@ def claim(db: Connection, job_id: int, owner: str, lease: timedelta) -> Job | No
 
     A job whose lease ran out is taken over at once, as long as it has attempts left.
     """
-    rows = db.execute(_leasing(owner, lease).where(job.c.id == job_id, or_(_due(), _abandoned(MAX_ATTEMPTS))))
-    return SHAPE.first(rows)
+    values = {"held_id": job_id, "new_owner": owner, "lease": lease.total_seconds()}
+    return SHAPE.first(db.execute(job_sql.CLAIM, values))
 
 
 def claim_due(db: Connection, queue: str, owner: str, lease: timedelta, limit: int = 10) -> list[Job]:
     """Lease up to `limit` due jobs of a queue, the longest waiting first, in one statement."""
-    due = (
-        select(job.c.id)
-        .where(job.c.queue == queue, _due())
-        .order_by(job.c.run_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        # A CTE, because PostgreSQL may run a locking subquery twice and lease more than the limit.
-        .cte("due")
-    )
-    rows = db.execute(_leasing(owner, lease).where(job.c.id.in_(select(due.c.id)), _due()))
-    return sorted(SHAPE.all(rows), key=lambda found: (found.run_at, found.id))
+    values = {"of_queue": queue, "new_owner": owner, "lease": lease.total_seconds(), "how_many": limit}
+    return sorted(SHAPE.all(db.execute(job_sql.CLAIM_DUE, values)), key=lambda found: (found.run_at, found.id))
 
 
 def finish(db: Connection, held: Job, run_at: datetime | timedelta | None = None) -> JobState:
@@ -193,26 +124,13 @@ def finish(db: Connection, held: Job, run_at: datetime | timedelta | None = None
 
     Raises LeaseLost if the job is no longer ours.
     """
-    asked = job.c.wanted > held.wanted
-    again: ColumnElement[bool] = asked
-    when: ColumnElement[Any] = func.coalesce(job.c.wanted_at, db_now())
-    if run_at is not None:
-        again = true()
-        back = db_now(run_at) if isinstance(run_at, timedelta) else literal(run_at, Instant())
-        when = case((and_(asked, when < back), when), else_=back)
-    change = (
-        update(job)
-        .where(held_by(held))
-        .values(
-            state=case((again, JobState.QUEUED), else_=JobState.DONE),
-            run_at=case((again, when), else_=job.c.run_at),
-            attempts=0,
-            error="",
-            **_RELEASED,
-        )
-        .returning(job.c.state)
-    )
-    return _state(db.execute(change).scalar_one_or_none(), held)
+    values: dict[str, Any] = {**holding(held), "held_wanted": held.wanted}
+    if run_at is None:
+        return _ended(db, job_sql.FINISH, held, values)
+    later = isinstance(run_at, timedelta)
+    values["back_at"] = None if later else run_at
+    values["back_after"] = run_at.total_seconds() if isinstance(run_at, timedelta) else 0.0
+    return _ended(db, job_sql.COME_BACK, held, values)
 
 
 def fail(db: Connection, held: Job, error: str, delay: timedelta, max_attempts: int = MAX_ATTEMPTS) -> JobState:
@@ -221,33 +139,42 @@ def fail(db: Connection, held: Job, error: str, delay: timedelta, max_attempts: 
     A request that came meanwhile asks about something newer: it runs at once and starts counting from zero.
     `error` is masked text for people. Raises LeaseLost if the job is no longer ours.
     """
-    asked = job.c.wanted > held.wanted
-    spent = job.c.attempts + 1 >= max_attempts
-    change = (
-        update(job)
-        .where(held_by(held))
-        .values(
-            state=case((asked, JobState.QUEUED), (spent, JobState.QUARANTINED), else_=JobState.QUEUED),
-            attempts=case((asked, 0), else_=job.c.attempts + 1),
-            run_at=case((asked, func.coalesce(job.c.wanted_at, db_now())), else_=db_now(delay)),
-            error=error,
-            **_RELEASED,
-        )
-        .returning(job.c.state)
-    )
-    return _state(db.execute(change).scalar_one_or_none(), held)
+    values = {
+        **holding(held),
+        "held_wanted": held.wanted,
+        "new_error": error,
+        "back_after": delay.total_seconds(),
+        "max_attempts": max_attempts,
+    }
+    return _ended(db, job_sql.FAIL, held, values)
+
+
+def give_back(db: Connection, held: Job) -> None:
+    """Put a leased job back unstarted, for another worker. A lost lease is no trouble: it is somebody else's by now."""
+    db.execute(job_sql.GIVE_BACK, holding(held))
+
+
+def move(db: Connection, held: Job, queue: str) -> None:
+    """Put a leased job back for the workers of another queue. Raises LeaseLost if it is no longer ours."""
+    if db.execute(job_sql.MOVE, {**holding(held), "new_queue": queue}).rowcount == 0:
+        raise lost(held)
+
+
+def waiting(db: Connection, queue: str, limit: int = 10) -> list[int]:
+    """Jobs of a queue that are due now, the longest waiting first."""
+    query = select(job.c.id).where(job.c.queue == queue, job_sql.DUE).order_by(job.c.run_at).limit(limit)
+    return list(db.execute(query).scalars())
 
 
 def renew(db: Connection, held: Job, lease: timedelta) -> None:
     """Lengthen the lease to `lease` from now. Raises LeaseLost if the job is no longer ours."""
-    change = update(job).where(held_by(held)).values(lease_until=db_now(lease), updated_at=db_now())
-    if db.execute(change).rowcount == 0:
+    if db.execute(job_sql.RENEW, {**holding(held), "lease": lease.total_seconds()}).rowcount == 0:
         raise lost(held)
 
 
 def holds(db: Connection, held: Job) -> bool:
     """Whether the job is still ours, at this moment. Before a write use `guard`."""
-    return db.execute(select(job.c.id).where(held_by(held))).first() is not None
+    return db.execute(job_sql.LOOK, holding(held)).first() is not None
 
 
 def guard(db: Connection, held: Job) -> None:
@@ -255,18 +182,13 @@ def guard(db: Connection, held: Job) -> None:
 
     Raises LeaseLost if the job is no longer ours.
     """
-    if db.execute(select(job.c.id).where(held_by(held)).with_for_update(read=True)).first() is None:
+    if db.execute(job_sql.GUARD, holding(held)).first() is None:
         raise lost(held)
 
 
-def held_by(held: Job) -> ColumnElement[bool]:
-    """The condition on `job` that `held` is still leased under the fence that its holder got."""
-    return and_(job.c.id == held.id, job.c.fence == held.fence, job.c.state == JobState.LEASED)
-
-
-def still_held(held: Job) -> Exists:
-    """The same as a condition for writes to other tables; PostgreSQL locks the job's row while they run."""
-    return exists(select(literal_column("1")).select_from(job).where(held_by(held)).with_for_update(read=True))
+def holding(held: Job) -> dict[str, Any]:
+    """The parameters of `job_sql.HELD` and `job_sql.STILL_HELD`, for statements that depend on the lease."""
+    return {"held_id": held.id, "held_fence": held.fence}
 
 
 def lost(held: Job) -> LeaseLost:
@@ -276,8 +198,7 @@ def lost(held: Job) -> LeaseLost:
 
 def due(db: Connection, limit: int = 1000) -> list[Due]:
     """Jobs that wait for a worker: due, or with an expired lease. The longest waiting first."""
-    query = select(job.c.id, job.c.kind, job.c.queue).where(or_(_due(), _abandoned(MAX_ATTEMPTS)))
-    return [Due(*row) for row in db.execute(query.order_by(job.c.run_at).limit(limit))]
+    return [Due(*row) for row in db.execute(job_sql.WAITING, {"how_many": limit})]
 
 
 def takeover(db: Connection, limit: int = 200, max_attempts: int = MAX_ATTEMPTS) -> list[Job]:
@@ -285,29 +206,8 @@ def takeover(db: Connection, limit: int = 200, max_attempts: int = MAX_ATTEMPTS)
 
     The caller alerts about the quarantined ones in the same transaction.
     """
-    gone = (
-        select(job.c.id)
-        .where(job.c.state == JobState.LEASED, job.c.lease_until < db_now())
-        .order_by(job.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("gone")
-    )
-    spent = job.c.attempts + 1 >= max_attempts
-    change = (
-        update(job)
-        .where(job.c.id.in_(select(gone.c.id)), job.c.state == JobState.LEASED, job.c.lease_until < db_now())
-        .values(
-            state=case((spent, JobState.QUARANTINED), else_=JobState.QUEUED),
-            attempts=job.c.attempts + 1,
-            run_at=db_now() + job.c.attempts * TAKEOVER_DELAY,
-            fence=job.c.fence + 1,
-            error=case((job.c.error == "", "its worker stopped before it was done"), else_=job.c.error),
-            **_RELEASED,
-        )
-        .returning(*SHAPE.columns)
-    )
-    return sorted(SHAPE.all(db.execute(change)), key=lambda found: found.id)
+    rows = db.execute(job_sql.TAKEOVER, {"how_many": limit, "max_attempts": max_attempts})
+    return sorted(SHAPE.all(rows), key=lambda found: found.id)
 
 
 def quarantined(db: Connection, limit: int = 100) -> list[Job]:
@@ -350,7 +250,7 @@ def open_jobs(db: Connection, kind: str, subjects: Sequence[str]) -> dict[str, J
 def oldest_due_age(db: Connection) -> dict[str, timedelta]:
     """For each queue with due jobs, how long the first of them has waited for a worker."""
     age = db_now() - func.min(job.c.run_at)
-    rows = db.execute(select(job.c.queue, type_coerce(age, Double())).where(_due()).group_by(job.c.queue))
+    rows = db.execute(select(job.c.queue, type_coerce(age, Double())).where(job_sql.DUE).group_by(job.c.queue))
     return {queue: timedelta(seconds=max(0.0, seconds)) for queue, seconds in rows}
 
 
@@ -366,35 +266,8 @@ def prune(db: Connection, before: datetime) -> int:
     return db.execute(done).rowcount
 
 
-def _due() -> ColumnElement[bool]:
-    return and_(job.c.state == JobState.QUEUED, job.c.run_at <= db_now())
-
-
-def _abandoned(max_attempts: int) -> ColumnElement[bool]:
-    """A lease that ran out, with attempts left; without any it waits for `takeover`, which tells someone."""
-    expired = and_(job.c.state == JobState.LEASED, job.c.lease_until < db_now())
-    return and_(expired, job.c.attempts + 1 < max_attempts)
-
-
-def _leasing(owner: str, lease: timedelta) -> Update:
-    """An UPDATE that leases the jobs it finds; the caller says which."""
-    return (
-        update(job)
-        .values(
-            state=JobState.LEASED,
-            fence=job.c.fence + 1,
-            # A lease that ran out counts as an attempt: perhaps it is the job that kills its workers.
-            attempts=case((job.c.state == JobState.LEASED, job.c.attempts + 1), else_=job.c.attempts),
-            lease_owner=owner,
-            lease_until=db_now(lease),
-            wanted_at=None,
-            updated_at=db_now(),
-        )
-        .returning(*SHAPE.columns)
-    )
-
-
-def _state(found: str | None, held: Job) -> JobState:
+def _ended(db: Connection, statement: Update, held: Job, values: dict[str, Any]) -> JobState:
+    found: str | None = db.execute(statement, values).scalar_one_or_none()
     if found is None:
         raise lost(held)
     return JobState(found)

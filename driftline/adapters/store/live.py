@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, Insert, delete, or_, select, update
 
-from driftline.adapters.store.columns import Shape, chunks, insert
+from driftline.adapters.store.columns import Shape, chunks, excluded, insert
 from driftline.adapters.store.tables.edges import cluster
 from driftline.adapters.store.tables.objects import live, managed
 from driftline.model.health import HealthStatus
@@ -60,15 +61,11 @@ def upsert_many(db: Connection, cluster_id: int, sightings: Sequence[Sighting], 
     if not sightings:
         return set()
     unique = {each.key_id: each for each in sightings}
-    statement = insert(db, live).values(cluster_id=cluster_id, gone=False, seen_at=at)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=["cluster_id", "key_id"],
-        set_={name: new[name] for name in (*_CONTENT, "resource_version", "seen_at")},
-        where=or_(*(live.c[name] != new[name] for name in _CONTENT)),
-    )
     rows: list[dict[str, Any]] = [
         {
+            "cluster_id": cluster_id,
+            "seen_at": at,
+            "gone": False,
             "key_id": each.key_id,
             "uid": each.uid,
             "resource_version": each.resource_version,
@@ -79,7 +76,7 @@ def upsert_many(db: Connection, cluster_id: int, sightings: Sequence[Sighting], 
         }
         for _, each in sorted(unique.items())
     ]
-    return set(db.execute(statement.returning(live.c.key_id), rows).scalars())
+    return set(db.execute(_seeing(db.dialect.name), rows).scalars())
 
 
 def mark_gone(db: Connection, cluster_id: int, key_ids: Iterable[str], at: datetime) -> set[str]:
@@ -87,17 +84,21 @@ def mark_gone(db: Connection, cluster_id: int, key_ids: Iterable[str], at: datet
     unique = sorted(set(key_ids))
     if not unique:
         return set()
-    statement = insert(db, live).values(cluster_id=cluster_id, gone=True, seen_at=at)
-    empty = {"uid": "", "resource_version": "", "digest": "", "health_message": "", "deleting": False}
-    content = {**empty, "health_status": HealthStatus.MISSING}
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
+    nothing = {"uid": "", "resource_version": "", "digest": "", "health_message": "", "deleting": False, "gone": True}
+    row = {"cluster_id": cluster_id, "seen_at": at, "health_status": HealthStatus.MISSING, **nothing}
+    return set(db.execute(_seeing(db.dialect.name), [{**row, "key_id": each} for each in unique]).scalars())
+
+
+@cache
+def _seeing(dialect: str) -> Insert:
+    """Insert or update rows of which something is news."""
+    new = excluded(live)
+    statement = insert(dialect, live).on_conflict_do_update(
         index_elements=["cluster_id", "key_id"],
-        set_={name: new[name] for name in (*content, "gone", "seen_at")},
-        where=live.c.gone.is_(False),
+        set_={name: new[name] for name in (*_CONTENT, "resource_version", "seen_at")},
+        where=or_(*(live.c[name] != new[name] for name in _CONTENT)),
     )
-    rows = [{"key_id": each, **content} for each in unique]
-    return set(db.execute(statement.returning(live.c.key_id), rows).scalars())
+    return statement.returning(live.c.key_id)
 
 
 def confirm(db: Connection, cluster_id: int, key_ids: Iterable[str], at: datetime) -> None:
@@ -126,6 +127,25 @@ def of_application(db: Connection, application_id: int) -> dict[tuple[int, str],
         .where(managed.c.application_id == application_id)
     )
     return {(each.cluster_id, each.key_id): each for each in SHAPE.all(db.execute(query))}
+
+
+def of_applications(db: Connection, application_ids: Sequence[int]) -> dict[int, dict[str, LiveRow]]:
+    """What is known of everything that some applications own, by application id and key id."""
+    found: dict[int, dict[str, LiveRow]] = {}
+    owned = managed.c.key_id == live.c.key_id
+    for some in chunks(sorted(set(application_ids))):
+        query = (
+            SHAPE.select()
+            .add_columns(managed.c.application_id)
+            .select_from(managed)
+            .join(cluster, cluster.c.uid == managed.c.cluster_uid)
+            .join(live, owned & (live.c.cluster_id == cluster.c.id))
+            .where(managed.c.application_id.in_(some))
+        )
+        for row in db.execute(query):
+            each = SHAPE.read(row)
+            found.setdefault(row.application_id, {})[each.key_id] = each
+    return found
 
 
 def of_kind(db: Connection, cluster_id: int, cluster_uid: str, kind: str, api_version: str) -> dict[str, LiveRow]:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypedDict
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Insert, Update, and_, bindparam, case, delete, func, select, update
 
-from driftline.adapters.store.columns import Shape, chunks, db_now, insert
+from driftline.adapters.store.columns import Shape, chunks, db_now, excluded, insert
 from driftline.adapters.store.tables.objects import managed
 from driftline.model.drift import VerdictState
 from driftline.model.health import HealthStatus
@@ -53,6 +54,7 @@ class ObjectRow:
     health_status: HealthStatus
     health_message: str
     health_relevant: bool
+    options: list[str] | None
     updated_at: datetime
 
     @property
@@ -103,6 +105,7 @@ class ObjectChanges(TypedDict, total=False):
     health_status: HealthStatus
     health_message: str
     health_relevant: bool
+    options: Sequence[str] | None
 
 
 SHAPE = Shape(ObjectRow, managed)
@@ -126,23 +129,10 @@ def claim_many(db: Connection, cluster_uid: str, application_id: int, claims: Se
     if not claims:
         return Claimed()
     unique = {claim.key.id: claim for claim in claims}
-    statement = insert(db, managed).values(
-        cluster_uid=cluster_uid, application_id=application_id, state=ObjectState.WANTED, updated_at=db_now()
-    )
-    new = statement.excluded
-    back = case((managed.c.uid == "", ObjectState.WANTED), else_=ObjectState.OWNED)
-    statement = statement.on_conflict_do_update(
-        index_elements=["cluster_uid", "key_id"],
-        set_={
-            "state": case((managed.c.state == ObjectState.LEAVING, back), else_=managed.c.state),
-            "api_version": new.api_version,
-            "wave": new.wave,
-            "updated_at": db_now(),
-        },
-        where=managed.c.application_id == new.application_id,
-    )
     rows = [
         {
+            "cluster_uid": cluster_uid,
+            "application_id": application_id,
             "key_id": key_id,
             "kind": f"{claim.key.group}/{claim.key.kind}",
             "namespace": claim.key.namespace,
@@ -151,7 +141,7 @@ def claim_many(db: Connection, cluster_uid: str, application_id: int, claims: Se
         }
         for key_id, claim in sorted(unique.items())
     ]
-    ours = set(db.execute(statement.returning(managed.c.key_id), rows).scalars())
+    ours = set(db.execute(_claiming(db.dialect.name), rows).scalars())
     others = [claim.key for key_id, claim in unique.items() if key_id not in ours]
     return Claimed(owners(db, cluster_uid, others) if others else {})
 
@@ -160,6 +150,22 @@ def of_application(db: Connection, application_id: int) -> list[ObjectRow]:
     """Everything an application owns or may own, by cluster and key."""
     query = SHAPE.select().where(managed.c.application_id == application_id)
     return SHAPE.all(db.execute(query.order_by(managed.c.cluster_uid, managed.c.key_id)))
+
+
+def of_applications(db: Connection, application_ids: Sequence[int]) -> dict[int, list[ObjectRow]]:
+    """Everything that some applications own, by application id."""
+    found: dict[int, list[ObjectRow]] = defaultdict(list)
+    for some in chunks(sorted(set(application_ids))):
+        for row in SHAPE.all(db.execute(SHAPE.select().where(managed.c.application_id.in_(some)))):
+            found[row.application_id].append(row)
+    return found
+
+
+def of_kind(db: Connection, cluster_uid: str, kind: "WatchedKind") -> dict[str, ObjectRow]:
+    """Every owned object of one kind and version, by key id."""
+    at = (managed.c.kind == f"{kind.group}/{kind.kind}", managed.c.api_version == kind.api_version)
+    rows = db.execute(SHAPE.select().where(managed.c.cluster_uid == cluster_uid, *at))
+    return {row.key_id: row for row in SHAPE.all(rows)}
 
 
 def of_keys(db: Connection, cluster_uid: str, keys: Iterable[Key]) -> dict[str, ObjectRow]:
@@ -205,15 +211,10 @@ def save_many(db: Connection, cluster_uid: str, application_id: int, changes: Ma
     for key, values in sorted(changes.items()):
         if values:
             row: dict[str, Any] = dict(values)
-            alike[tuple(sorted(row))].append({"row_key": key.id, **{f"new_{name}": row[name] for name in row}})
-    at = and_(
-        managed.c.cluster_uid == cluster_uid,
-        managed.c.key_id == bindparam("row_key"),
-        managed.c.application_id == application_id,
-    )
+            at = {"of_cluster": cluster_uid, "of_key": key.id, "of_application": application_id}
+            alike[tuple(sorted(row))].append({**at, **{f"new_{name}": row[name] for name in row}})
     for names, rows in alike.items():
-        new: dict[str, Any] = {name: bindparam(f"new_{name}", type_=managed.c[name].type) for name in names}
-        db.execute(update(managed).where(at).values(**new, updated_at=db_now()), rows)
+        db.execute(_saving(names), rows)
 
 
 def move_many(db: Connection, cluster_uid: str, keys: Iterable[Key], giver: int, taker: int) -> list[str]:
@@ -235,6 +236,35 @@ def release_many(db: Connection, cluster_uid: str, application_id: int, keys: It
         at = (managed.c.cluster_uid == cluster_uid, managed.c.key_id.in_(some))
         gone += db.execute(delete(managed).where(*at, managed.c.application_id == application_id)).rowcount
     return gone
+
+
+@cache
+def _claiming(dialect: str) -> Insert:
+    new = excluded(managed)
+    back = case((managed.c.uid == "", ObjectState.WANTED), else_=ObjectState.OWNED)
+    statement = insert(dialect, managed).values(state=ObjectState.WANTED, updated_at=db_now())
+    statement = statement.on_conflict_do_update(
+        index_elements=["cluster_uid", "key_id"],
+        set_={
+            "state": case((managed.c.state == ObjectState.LEAVING, back), else_=managed.c.state),
+            "api_version": new.api_version,
+            "wave": new.wave,
+            "updated_at": db_now(),
+        },
+        where=managed.c.application_id == new.application_id,
+    )
+    return statement.returning(managed.c.key_id)
+
+
+@cache
+def _saving(names: tuple[str, ...]) -> Update:
+    new: dict[str, Any] = {name: bindparam(f"new_{name}", type_=managed.c[name].type) for name in names}
+    at = and_(
+        managed.c.cluster_uid == bindparam("of_cluster"),
+        managed.c.key_id == bindparam("of_key"),
+        managed.c.application_id == bindparam("of_application"),
+    )
+    return update(managed).where(at).values(**new, updated_at=db_now())
 
 
 def _ids(keys: Iterable[Key]) -> list[str]:

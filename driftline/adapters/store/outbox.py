@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, Insert, and_, delete, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from driftline.adapters.store.columns import Shape, db_now, insert
@@ -62,15 +63,21 @@ class Outgoing:
 
 SHAPE = Shape(OutboxRow, outbox)
 
+_WAITING = and_(
+    outbox.c.state == OutboxState.PENDING,
+    outbox.c.run_at <= db_now(),
+    or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < db_now()),
+)
+
 
 def add_many(db: Connection, messages: Sequence[Outgoing], now: datetime) -> list[int]:
     """Put messages into the outbox in one statement; return the ids of those that are new."""
     if not messages:
         return []
-    statement = insert(db, outbox).values(state=OutboxState.PENDING, created_at=now)
-    statement = statement.on_conflict_do_nothing(index_elements=["dedupe_key"])
     rows = [
         {
+            "state": OutboxState.PENDING,
+            "created_at": now,
             "alert_id": each.alert_id,
             "channel": each.channel,
             "recipient": each.recipient,
@@ -81,24 +88,16 @@ def add_many(db: Connection, messages: Sequence[Outgoing], now: datetime) -> lis
         }
         for each in messages
     ]
-    return sorted(db.execute(statement.returning(outbox.c.id), rows).scalars())
+    return sorted(db.execute(_adding(db.dialect.name), rows).scalars())
 
 
 def claim_due(db: Connection, lease: timedelta, limit: int = 10) -> list[OutboxRow]:
     """Lease messages that are due, the oldest first, in one statement."""
-    free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < db_now())
-    waiting = and_(outbox.c.state == OutboxState.PENDING, outbox.c.run_at <= db_now(), free)
-    due = (
-        select(outbox.c.id)
-        .where(waiting)
-        .order_by(outbox.c.run_at, outbox.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
+    oldest = select(outbox.c.id).where(_WAITING).order_by(outbox.c.run_at, outbox.c.id).limit(limit)
+    due = oldest.with_for_update(skip_locked=True).cte("due")
     change = (
         update(outbox)
-        .where(outbox.c.id.in_(select(due.c.id)), waiting)
+        .where(outbox.c.id.in_(select(due.c.id)), _WAITING)
         .values(lease_until=db_now(lease), fence=outbox.c.fence + 1)
         .returning(*SHAPE.columns)
     )
@@ -142,9 +141,7 @@ def thread_key(channel: str, recipient: str) -> str:
 
 def due_exists(db: Connection) -> bool:
     """Whether a message waits that nobody is sending."""
-    free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < db_now())
-    at = and_(outbox.c.state == OutboxState.PENDING, outbox.c.run_at <= db_now(), free)
-    return db.execute(select(outbox.c.id).where(at).limit(1)).first() is not None
+    return db.execute(select(outbox.c.id).where(_WAITING).limit(1)).first() is not None
 
 
 def dead(db: Connection, limit: int = 100) -> list[OutboxRow]:
@@ -167,6 +164,11 @@ def retry(db: Connection, outbox_id: int) -> bool:
 def prune(db: Connection, before: datetime) -> int:
     """Forget messages sent before `before`; return how many."""
     return db.execute(delete(outbox).where(outbox.c.sent_at < before)).rowcount
+
+
+@cache
+def _adding(dialect: str) -> Insert:
+    return insert(dialect, outbox).on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(outbox.c.id)
 
 
 def _held(row: OutboxRow) -> ColumnElement[bool]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, delete, exists, literal_column, select, update
+from sqlalchemy import Connection, Insert, delete, exists, literal_column, select, update
 
 from driftline.adapters.store.columns import Shape, chunks, db_now, insert
 from driftline.adapters.store.tables.applications import application, history, render, sync
@@ -28,17 +29,27 @@ SHAPE = Shape(RenderRow, render)
 
 def put(db: Connection, key: str, sealed: bytes, objects: int, desired_digest: str) -> int:
     """Save a render under its content address and return its id; one that is there already stays as it is."""
-    row = insert(db, render).values(
-        key=key, sealed=sealed, objects=objects, desired_digest=desired_digest, created_at=db_now(), used_at=db_now()
-    )
-    row = row.on_conflict_do_update(index_elements=["key"], set_={"used_at": db_now()})
-    found: int = db.execute(row.returning(render.c.id)).scalar_one()
+    row = {"key": key, "sealed": sealed, "objects": objects, "desired_digest": desired_digest}
+    found: int = db.execute(_putting(db.dialect.name), row).scalar_one()
     return found
+
+
+@cache
+def _putting(dialect: str) -> Insert:
+    statement = insert(dialect, render).values(created_at=db_now(), used_at=db_now())
+    statement = statement.on_conflict_do_update(index_elements=["key"], set_={"used_at": db_now()})
+    return statement.returning(render.c.id)
 
 
 def get(db: Connection, key: str) -> RenderRow | None:
     """A render by its content address."""
     return SHAPE.first(db.execute(SHAPE.select().where(render.c.key == key)))
+
+
+def find(db: Connection, key: str) -> int | None:
+    """The id of the render with this content address, without opening it."""
+    found: int | None = db.execute(select(render.c.id).where(render.c.key == key)).scalar_one_or_none()
+    return found
 
 
 def by_id(db: Connection, render_id: int) -> RenderRow | None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, update
+from sqlalchemy import Connection, case, delete, func, or_, select, update
 
-from driftline.adapters.store.columns import Shape, chunks, db_now, insert
+from driftline.adapters.store.columns import Shape, chunks, db_now, excluded, insert
 from driftline.adapters.store.errors import Contention
+from driftline.adapters.store.tables.applications import source
 from driftline.adapters.store.tables.edges import repository
 
 OK = "ok"
@@ -94,7 +95,7 @@ def save(db: Connection, new: NewRepository, hook_id: str) -> RepositoryRow:
         created_at=db_now(),
         updated_at=db_now(),
     )
-    given = statement.excluded
+    given = excluded(repository)
     kept = {name: func.coalesce(given[name], repository.c[name]) for name in ("options", "credentials", "hook_secret")}
     statement = statement.on_conflict_do_update(
         index_elements=["project", "url_normal", "is_template"],
@@ -144,6 +145,38 @@ def template_for(db: Connection, url_normal: str, project: str) -> RepositoryRow
         row for row in everything(db, ["", project], templates=True) if _covers(row.url_normal.rstrip("/"), url_normal)
     ]
     return max(fitting, key=lambda row: (len(row.url_normal), row.project == project), default=None)
+
+
+def ensure_many(db: Connection, urls: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Ids of the repositories that everybody may use, by normalised URL; those nobody registered are added.
+
+    `urls` are (URL as declared, normalised URL).
+    """
+    wanted = {normal: url for url, normal in urls}
+    found = {row.url_normal: row.id for row in by_urls(db, wanted) if row.project == ""}
+    missing = sorted(wanted.keys() - found.keys())
+    if missing:
+        statement = insert(db, repository).values(
+            project="", kind="git", is_template=False, state=UNKNOWN, created_at=db_now(), updated_at=db_now()
+        )
+        rows = [{"url": wanted[normal], "url_normal": normal, "hook_id": new_hook_id()} for normal in missing]
+        db.execute(statement.on_conflict_do_nothing(), rows)
+        found = {row.url_normal: row.id for row in by_urls(db, wanted) if row.project == ""}
+    return found
+
+
+def of_application(db: Connection, application_id: int) -> list[RepositoryRow]:
+    """The repositories of an application's sources, one for each source, in order."""
+    query = SHAPE.select().join(source, source.c.repository_id == repository.c.id)
+    rows = db.execute(query.where(source.c.application_id == application_id).order_by(source.c.position))
+    return SHAPE.all(rows)
+
+
+def unfetched_since(db: Connection, at: datetime) -> list[int]:
+    """Repositories that applications read and that were not fetched since `at`."""
+    used = select(source.c.repository_id)
+    old = or_(repository.c.fetched_at.is_(None), repository.c.fetched_at < at)
+    return list(db.execute(select(repository.c.id).where(repository.c.id.in_(used), old)).scalars())
 
 
 def set_fetched(db: Connection, repository_id: int, refs: Mapping[str, str], head: str = "") -> None:

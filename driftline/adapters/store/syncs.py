@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import BigInteger, Connection, Update, and_, bindparam, delete, or_, select, update
 
-from driftline.adapters.store import jobs
+from driftline.adapters.store import job_sql, jobs
 from driftline.adapters.store.columns import Shape, chunks, db_now, insert
 from driftline.adapters.store.tables.applications import OPEN_SYNC, sync
 from driftline.adapters.store.tables.work import job
@@ -118,6 +119,13 @@ class Interrupts:
         return self.lease_lost or self.terminate or bool(self.superseded_by)
 
 
+_INTERRUPTS = (
+    select(sync.c.terminate, sync.c.superseded_by, sync.c.finished_at, job.c.wanted)
+    .select_from(sync)
+    .join(job, job_sql.HELD)
+    .where(sync.c.id == bindparam("of_sync"))
+)
+
 SHAPE = Shape(SyncRow, sync)
 BRIEF = Shape(SyncBrief, sync)
 
@@ -172,25 +180,15 @@ def save_step(db: Connection, held: jobs.Job, sync_id: int, **changes: Unpack[St
 
     Raises LeaseLost, with nothing written, if the job was taken over or a later holder has saved already.
     """
-    newer = (sync.c.job_id > held.id) | ((sync.c.job_id == held.id) & (sync.c.fence > held.fence))
-    change = (
-        update(sync)
-        .where(sync.c.id == sync_id, sync.c.job_id.is_(None) | ~newer, jobs.still_held(held))
-        .values(job_id=held.id, fence=held.fence, **changes)
-    )
-    if db.execute(change).rowcount == 0:
+    given: dict[str, Any] = dict(changes)
+    values = {**jobs.holding(held), "of_sync": sync_id, **{f"new_{name}": value for name, value in given.items()}}
+    if db.execute(_stepping(tuple(sorted(given))), values).rowcount == 0:
         raise jobs.lost(held)
 
 
 def interrupts(db: Connection, held: jobs.Job, sync_id: int) -> Interrupts:
     """Fence, Terminate and superseded in one SELECT; asked before every batch of writes to a cluster."""
-    query = (
-        select(sync.c.terminate, sync.c.superseded_by, sync.c.finished_at, job.c.wanted)
-        .select_from(sync)
-        .join(job, jobs.held_by(held))
-        .where(sync.c.id == sync_id)
-    )
-    row = db.execute(query).first()
+    row = db.execute(_INTERRUPTS, {**jobs.holding(held), "of_sync": sync_id}).first()
     if row is None or row.finished_at is not None:
         return Interrupts(lease_lost=True)
     return Interrupts(False, row.terminate, row.superseded_by, row.wanted > held.wanted)
@@ -220,3 +218,14 @@ def prune(db: Connection, before: datetime, limit: int = 1000) -> int:
     """Forget syncs that ended before `before`, at most `limit`; return how many."""
     old = select(sync.c.id).where(sync.c.finished_at < before).order_by(sync.c.id).limit(limit)
     return db.execute(delete(sync).where(sync.c.id.in_(old))).rowcount
+
+
+@cache
+def _stepping(names: tuple[str, ...]) -> Update:
+    """Save these columns, unless the lease is gone or a later holder has saved already."""
+    job_id, fence = bindparam("held_id", type_=BigInteger()), bindparam("held_fence", type_=BigInteger())
+    newer = or_(sync.c.job_id > job_id, and_(sync.c.job_id == job_id, sync.c.fence > fence))
+    mine = or_(sync.c.job_id.is_(None), ~newer)
+    new: dict[str, Any] = {name: bindparam(f"new_{name}", type_=sync.c[name].type) for name in names}
+    change = update(sync).where(sync.c.id == bindparam("of_sync"), mine, job_sql.STILL_HELD)
+    return change.values(**new, job_id=job_id, fence=fence)
