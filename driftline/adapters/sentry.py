@@ -66,3 +66,11 @@ def masked_event(event: Any, hint: dict[str, Any]) -> Any:
 def masked(event: Any, hint: dict[str, Any]) -> Any:
     """A transaction or breadcrumb without credentials. `hint` holds raw objects and is not sent."""
     return scrub_value(event)
+
+
+def report(error: BaseException) -> None:
+    """Report an error that was handled here. Nothing happens while Sentry is off."""
+    import sentry_sdk
+
+    if sentry_sdk.is_initialized():
+        sentry_sdk.capture_exception(error)

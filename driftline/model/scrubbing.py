@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 HIDDEN = "***"
 """What stands where a credential stood."""
@@ -26,6 +27,7 @@ _BLUNT = frozenset({"secret", "secrets", "token", "tokens", "signature", "creden
 _Sub = str | Callable[[re.Match[str]], str]
 
 
+@lru_cache(2048)
 def sensitive_name(name: str) -> bool:
     """Whether a value called `name` is a credential: `DB_PASSWORD`, `clientSecret`, `x-api-key`; not `secretName`."""
     return bool(_SENSITIVE.search(re.sub(r"[^a-z]", "", name[-64:].lower())))
@@ -86,39 +88,55 @@ _TOKENS = (
     r")"
 )
 
-_RULES: tuple[tuple[re.Pattern[str], _Sub], ...] = (
+_HINTS = ("passw", "passphrase", "pwd", "secret", "token", "key", "credential", "cookies", "signature")
+_PREFIXES = (
+    *("akia", "asia", "agpa", "aida", "aroa", "anpa", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    *("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glsoat-", "glimt-", "glagent-", "gloas-"),
+    *("xox", "xapp-", "aiza", "ya29.", "gocspx-", "_live_", "_test_", "sk-", "npm_", "pypi-", "dckr_pat_"),
+    *("hvs.", "hvb.", "hvr.", "sg.", "age-secret-key"),
+)
+
+# Each rule: what must occur (in lower case) for it to be worth trying, the pattern, and what stands in its place. Most
+# texts are short and harmless, and looking for a plain word is a hundred times cheaper than trying a pattern.
+_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], _Sub], ...] = (
     (
+        ("private key",),
         re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.S),
         HIDDEN,
     ),
-    (re.compile(r"://[^\s/?#\"'<>]{1,1024}@"), _userinfo),
+    (("://",), re.compile(r"://[^\s/?#\"'<>]{1,1024}@"), _userinfo),
     # A password with an unescaped slash in it; a port before a path with an @ is not one.
-    (re.compile(r"://[^\s/?#@:\"'<>]{0,256}:(?!\d{1,5}[/?#\s])[^\s\"'<>@]{1,512}@"), _userinfo),
-    (re.compile(r"(?i)(://hooks\.slack(?:-gov)?\.com/)[^\s\"'<>|)]++"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?i)(://[\w.-]{1,80}/api/webhooks/)[^\s\"'<>|)]++"), rf"\1{HIDDEN}"),
-    (re.compile(r"([?&;])([\w.\-%\[\]]{1,64})=[^\s&;#\"'<>]++"), _query),
+    (("://",), re.compile(r"://[^\s/?#@:\"'<>]{0,256}:(?!\d{1,5}[/?#\s])[^\s\"'<>@]{1,512}@"), _userinfo),
+    (("hooks.slack",), re.compile(r"(?i)(://hooks\.slack(?:-gov)?\.com/)[^\s\"'<>|)]++"), rf"\1{HIDDEN}"),
+    (("/api/webhooks/",), re.compile(r"(?i)(://[\w.-]{1,80}/api/webhooks/)[^\s\"'<>|)]++"), rf"\1{HIDDEN}"),
+    (("=",), re.compile(r"([?&;])([\w.\-%\[\]]{1,64})=[^\s&;#\"'<>]++"), _query),
     (
+        ("authorization", "cookie", "token", "x-api-key"),
         re.compile(
             r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{0,24}token|private-token|x-api-key)"
             r"([\"']?\s{0,4}:[\s\[\"']{0,6})[^\s\"'][^\r\n\"']*+"
         ),
         rf"\1\2{HIDDEN}",
     ),
-    (re.compile(r"(?i)\b(bearer)\s{1,4}([\w.~+/=-]{8,}+)"), _bearer),
-    (re.compile(r"(?i)\b(basic)\s{1,4}([A-Za-z0-9+/]{8,}+)={0,2}"), _basic),
-    (re.compile(rf"(?i)(--?[\w-]{{0,24}}(?:{_WORDS})\s{{1,4}})(?!-)(?:{_QUOTED}|\S++)"), rf"\1{HIDDEN}"),
+    (("bearer",), re.compile(r"(?i)\b(bearer)\s{1,4}([\w.~+/=-]{8,}+)"), _bearer),
+    (("basic",), re.compile(r"(?i)\b(basic)\s{1,4}([A-Za-z0-9+/]{8,}+)={0,2}"), _basic),
+    (_HINTS, re.compile(rf"(?i)(--?[\w-]{{0,24}}(?:{_WORDS})\s{{1,4}})(?!-)(?:{_QUOTED}|\S++)"), rf"\1{HIDDEN}"),
     (
+        _HINTS,
         re.compile(rf"(?i)((?:{_WORDS})\\?[\"']\s{{0,4}}:\s{{0,4}})(?:{_QUOTED}|[^\s,}}\]\"'\\\[{{]++)"),
         rf'\1"{HIDDEN}"',
     ),
-    (re.compile(rf"(?i)({_WORDS})(\s{{0,3}}[=:]\s{{0,3}}|>)(?!>)({_QUOTED}|[^\s<]++)"), _assigned),
-    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"), HIDDEN),  # JSON web tokens
-    (re.compile(_TOKENS), HIDDEN),
+    (_HINTS, re.compile(rf"(?i)({_WORDS})(\s{{0,3}}[=:]\s{{0,3}}|>)(?!>)({_QUOTED}|[^\s<]++)"), _assigned),
+    (("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?"), HIDDEN),  # JSON web tokens
+    (_PREFIXES, re.compile(_TOKENS), HIDDEN),
     # SQLAlchemy's errors end with the statement's parameters.
-    (re.compile(r"\[parameters: [^\n]*+"), f"[parameters: {HIDDEN}]"),
+    (("[parameters: ",), re.compile(r"\[parameters: [^\n]*+"), f"[parameters: {HIDDEN}]"),
     # Kubernetes' decoder quotes the bytes around an error.
-    (re.compile(r"\.\.\.\|[^\n]*+"), f"...|{HIDDEN}|..."),
+    (("...|",), re.compile(r"\.\.\.\|[^\n]*+"), f"...|{HIDDEN}|..."),
 )
+
+_WORTH = re.compile("|".join(sorted({re.escape(hint) for hints, _, _ in _RULES for hint in hints})))
+"""Finds whether any rule is worth trying: without a hint in it, a text is harmless."""
 
 _SECRET_BLOCK = re.compile(
     r"((?:\bdata|stringData)\\?\"?\s{0,4}:\s{0,4})(?:\{(?:[^{}\"]|\"(?:[^\"\\]|\\.)*+\"?)*+\}?|map\[[^\]]*+\]?)", re.S
@@ -131,8 +149,12 @@ def scrub(text: str) -> str:
 
     What is left stays readable; doing it twice changes nothing more. Raises nothing.
     """
-    for pattern, instead in _RULES:
-        text = pattern.sub(instead, text)
+    lower = text.lower()
+    if not _WORTH.search(lower):
+        return text
+    for hints, pattern, instead in _RULES:
+        if any(hint in lower for hint in hints):
+            text = pattern.sub(instead, text)
     if "Secret" in text:
         text = _SECRET_BLOCK.sub(rf"\1{HIDDEN}", text)
         text = _without_yaml_data(text) if "ata:" in text else text

@@ -1,6 +1,9 @@
 """Alerts in Slack, against a server that speaks its API."""
 
+import socket
+from contextlib import suppress
 from datetime import timedelta
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -140,6 +143,28 @@ def test_a_slack_that_hangs_or_is_away_is_tried_again(slack: SlackHost, monkeypa
         send(outgoing("slack", "#deploys"), "", settings(slack))
     with pytest.raises(Temporary):
         send(outgoing("slack", "#deploys"), "", NotifySettings(slack=SlackSettings(TOKEN, "http://127.0.0.1:9/api/")))
+
+
+def test_a_connection_that_breaks_is_not_tried_again_behind_the_outboxs_back() -> None:
+    connections, over = 0, Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+
+        def hang_up() -> None:
+            nonlocal connections
+            while not over.is_set():
+                with suppress(OSError):
+                    listener.accept()[0].close()
+                    connections += 1
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/"
+        with pytest.raises(Temporary):
+            send(outgoing("slack", "#deploys"), "", NotifySettings(slack=SlackSettings(TOKEN, url)))
+        over.set()
+        thread.join(5)
+    assert connections == 1
 
 
 def test_no_error_names_the_token_the_webhook_or_the_answer(slack: SlackHost, caplog: pytest.LogCaptureFixture) -> None:

@@ -103,6 +103,15 @@ def test_trouble_of_its_own_is_told_while_the_cluster_is_away() -> None:
     assert memory.hears(Signal(Condition.SYNC_FAILED, "app:shop", True, "bad yaml")) == [Edge.FIRE]
 
 
+def test_an_application_that_is_well_again_says_nothing_about_its_cluster() -> None:
+    well = Signal(Condition.SYNC_FAILED, "app:shop", False, root="cluster:prod")
+    memory = Memory()
+    assert memory.hears(well) == []
+    memory.hears(Signal(Condition.CLUSTER_UNREACHABLE, "cluster:prod", True))
+    assert memory.hears(well) == []
+    assert memory.rows["on-cluster-unreachable|cluster:prod"].open
+
+
 def test_a_flapping_condition_is_told_three_times_then_once_when_it_has_settled() -> None:
     memory = Memory()
     for _ in range(60):
