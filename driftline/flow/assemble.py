@@ -10,7 +10,7 @@ from driftline.adapters import logs, sentry
 from driftline.adapters.cluster import cluster as cluster_adapter
 from driftline.adapters.git import GitSettings, Mirrors
 from driftline.adapters.notify import NotifySettings, SlackSettings, SmtpSettings, WebhookSettings
-from driftline.adapters.render import Renderers
+from driftline.adapters.render.renderers import Renderers
 from driftline.adapters.render.settings import ProcessLimits, RenderSettings
 from driftline.adapters.sealing import Sealer, parse_keys
 from driftline.adapters.settings import Settings, read_settings

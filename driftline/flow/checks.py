@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import redis
 
 from driftline.adapters.store import clusters, jobs, migrating, repositories, ticks
+from driftline.desired.tools import Tool
 from driftline.flow.edges import Edges
 from driftline.flow.registry import Check
 from driftline.model.errors import Failure
@@ -20,9 +21,9 @@ def checks(edges: Edges) -> Iterator[Check]:
         "broker", lambda: _broker(edges), "start it, or check DRIFTLINE_BROKER_URL; work waits in the database"
     )
     yield _checked("git", lambda: _version(["git", "--version"]), "install git 2.39 or newer")
-    yield _checked("kubectl", lambda: edges.renderers.tool_versions()["kubectl"], "set DRIFTLINE_KUBECTL")
-    yield _checked("helm", lambda: edges.renderers.tool_versions()["helm"], "install Helm or set DRIFTLINE_HELM")
-    yield _checked("sandbox", edges.renderers.sandbox, "see DRIFTLINE_RENDER_UNSANDBOXED")
+    yield _checked("kubectl", lambda: _tool(edges, Tool.KUSTOMIZE), "set DRIFTLINE_KUBECTL")
+    yield _checked("helm", lambda: _tool(edges, Tool.HELM), "install Helm or set DRIFTLINE_HELM")
+    yield _checked("sandbox", lambda: _sandbox(edges), "see DRIFTLINE_RENDER_UNSANDBOXED")
     yield from _scheduler(edges)
     yield from _clusters(edges)
     yield from _repositories(edges)
@@ -61,6 +62,16 @@ def _version(command: list[str]) -> str:
         raise RuntimeError(f"{command[0]} is not on PATH")
     done = subprocess.run([path, *command[1:]], capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
+
+
+def _tool(edges: Edges, tool: Tool) -> str:
+    found = edges.renderers.program(tool)
+    assert found is not None
+    return found.path
+
+
+def _sandbox(edges: Edges) -> str:
+    return f"renders have no network: {edges.renderers.guard}"
 
 
 def _scheduler(edges: Edges) -> Iterator[Check]:

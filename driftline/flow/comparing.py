@@ -52,6 +52,8 @@ class Comparer:
     namespace: str
     ignore: tuple[IgnoreRule, ...]
     now: datetime
+    fresh: bool = False
+    """Whether every object is read from the cluster, whatever is known of it: for people who ask now."""
 
     @property
     def cluster(self) -> Cluster:
@@ -75,7 +77,6 @@ class Comparer:
         verdicts = {key: _unreadable(key, failure) for key, failure in reads.failed.items()}
         suspects = [(key, wanted[key], reads.found[key], ledger.owned[key]) for key in sorted(reads.found)]
 
-
         def judged(item: tuple[Key, Object, Object | None, ObjectRow]) -> tuple[Key, Verdict]:
             key, desired, live, row = item
             return key, self.examine(key, desired, live, row, key not in undecided)
@@ -85,8 +86,10 @@ class Comparer:
 
     def settled(self, ledger: Ledger, key: Key, digest: str) -> bool:
         """Whether nothing has moved since the object was found in sync: Git's side, live's side, and not too long ago."""
+        if self.fresh:
+            return False
         row, live = ledger.owned.get(key), ledger.live.get(key.id)
-        if row is None or live is None or row.state is not ObjectState.OWNED or live.gone or live.deleting:
+        if row is None or live is None or row.state != ObjectState.OWNED or live.gone or live.deleting:
             return False
         if row.verdict is not VerdictState.SYNCED or row.desired_digest != digest:
             return False

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import orjson
 from sqlalchemy import Connection
 
-from driftline.adapters.render import Renderers, RenderRequest
+from driftline.adapters.render.renderers import Renderers
+from driftline.adapters.render.request import RenderRequest
 from driftline.adapters.sealing import context as sealed_for
 from driftline.adapters.store import renders
 from driftline.adapters.store.repositories import RepositoryRow

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.adapters.git import Mirrors
 from driftline.adapters.notify import NotifySettings
-from driftline.adapters.render import Renderers
+from driftline.adapters.render.renderers import Renderers
 from driftline.adapters.sealing import Sealer, context
 from driftline.adapters.settings import Settings
 from driftline.adapters.store.clusters import ClusterRow

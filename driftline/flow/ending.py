@@ -263,7 +263,7 @@ def _deployment(run: Run, now: datetime) -> histories.Deployment:
         application_id=run.situation.row.id,
         revisions=list(found.revisions),
         sources=spec.get("sources") or [spec.get("source")],
-        render_id=run.sync.render_id if run.sync and run.sync.render_id else run.found.wish.render_id,
+        render_id=run.render_id,
         sync_id=run.sync_id,
         started_at=run.attempt_at or now,
         deployed_at=now,

@@ -66,7 +66,7 @@ class Node:
 
 def plan(edges: Edges, name: str, revision: str = "", prune: bool | None = None) -> PlanView:
     """What a sync would do now, with an API server's dry run behind every changed object. Nothing is written."""
-    found = _look(edges, name, revision, dry_run=True)
+    found = _look(edges, name, revision)
     app = found.situation.app
     wanted = prune if prune is not None else bool(app.automated and app.automated.prune)
     made, _ = make_plan(edges, found, Ask(prune=wanted, started_at=edges.now()))
@@ -76,7 +76,7 @@ def plan(edges: Edges, name: str, revision: str = "", prune: bool | None = None)
 
 def diff(edges: Edges, name: str, revision: str = "") -> tuple[ObjectDiff, ...]:
     """Every object that is not as Git says, as masked text diffs (live before, Git after)."""
-    found = _look(edges, name, revision, dry_run=True)
+    found = _look(edges, name, revision)
     return diffs_of(edges, found)
 
 
@@ -156,7 +156,7 @@ def tree(edges: Edges, name: str) -> tuple[Node, ...]:
             status, message = children[each.key.name].health_status, children[each.key.name].health_message
         elif found is not None:
             status, message = found.health_status, found.health_message
-        elif each.state is not ObjectState.OWNED:
+        elif each.state != ObjectState.OWNED:
             status, message = HealthStatus.MISSING, ""
         nodes.append(
             Node(
@@ -177,7 +177,7 @@ def tree(edges: Edges, name: str) -> tuple[Node, ...]:
 
 
 def _sync_word(state: ObjectState, verdict: VerdictState) -> str:
-    if state is not ObjectState.OWNED:
+    if state != ObjectState.OWNED:
         return "OutOfSync"
     if verdict in (VerdictState.SYNCED, VerdictState.CLAIM):
         return "Synced"
@@ -210,13 +210,13 @@ def _look_at_git(edges: Edges, name: str, revision: str) -> Any:
     return looking.render(edges, situation, seen)
 
 
-def _look(edges: Edges, name: str, revision: str, dry_run: bool) -> looking.Look:
+def _look(edges: Edges, name: str, revision: str) -> looking.Look:
     situation = _situation(edges, name, revision)
     if situation.cluster is None:
         raise Permanent(f"Application {name}: its destination is no registered cluster; see driftline cluster list")
     seen = looking.view(edges, situation)
     wish = looking.render(edges, situation, seen)
-    return looking.look(edges, situation, seen, wish, dry_run_behind=dry_run)
+    return looking.look(edges, situation, seen, wish, ask=True)
 
 
 def _situation(edges: Edges, name: str, revision: str = "") -> Situation:

@@ -87,10 +87,10 @@ def view(edges: Edges, situation: Situation) -> View:
     return View(Reader(cluster, kinds, edges.pool), target)
 
 
-def look(edges: Edges, situation: Situation, seen: View, wish: Wish, dry_run_behind: bool = False) -> Look:
+def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool = False) -> Look:
     """Compare. Reads only suspects from the cluster; raises nothing for what single objects answer.
 
-    `dry_run_behind` asks the API server about objects that Git changed, too: for plans that people read first.
+    `ask` reads every object, and asks the API server about those that Git changed, too: for people who look now.
     """
     children, child_problems = wanted_children(wish.desired.declarations)
     bodies = wish.desired.objects
@@ -100,9 +100,10 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, dry_run_beh
     behind = frozenset(
         key for key, each in wanted.items() if key not in owned or owned[key].desired_digest != each.digest
     )
-    comparer = comparer_for(edges, situation, seen)
+    fresh = ask or bool((situation.job.payload or {}).get("fresh"))
+    comparer = replace(comparer_for(edges, situation, seen), fresh=fresh)
     ledger = Ledger({key: row for key, row in owned.items() if not is_child(key)}, situation.live)
-    undecided = frozenset() if dry_run_behind else behind
+    undecided = frozenset() if ask else behind
     compared = comparer.compare(bodies, wish.desired.digests, ledger, undecided)
     problems = (*wish.desired.problems, *child_problems)
     extras = extras_of(owned, wanted, wish, problems)
@@ -142,7 +143,7 @@ def status_of(
             verdicts[key] = Verdict(key, VerdictState.MISSING if key not in owned else VerdictState.DRIFTED)
         elif verdict.state is VerdictState.SUSPECT:
             verdicts[key] = replace(verdict, state=VerdictState.DRIFTED, reason="Git has changed it")
-    left = [Extra(key) for key in sorted(extras) if owned[key].state is not ObjectState.WANTED or owned[key].uid]
+    left = [Extra(key) for key in sorted(extras) if owned[key].state != ObjectState.WANTED or owned[key].uid]
     found = application_sync_status(verdicts, left)
     conditions = [*found.conditions]
     conditions += [AppCondition("ComparisonError", f"{each.key}: {each.message}") for each in problems]

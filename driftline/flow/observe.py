@@ -84,6 +84,6 @@ def note(
 
 def _content_changed(row: ObjectRow, found: Sighting) -> bool:
     """Whether what we own of an object is not what we last compared."""
-    if row.state is ObjectState.WANTED:
+    if row.state == ObjectState.WANTED:
         return False
     return row.live_digest != found.digest or (bool(row.uid) and row.uid != found.uid)

@@ -1,7 +1,7 @@
 """What people ask for: a sync, a rollback, an approval, a pause. Each is a row, an audit entry and a hint."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -81,7 +81,7 @@ def refresh(edges: Edges, name: str, hard: bool = False) -> None:
         row = _row(db, name)
         if hard:
             applications.set_status(db, row.id, inputs=None)
-        ids = _wake(db, row, fetch=True)
+        ids = _wake(db, row, fetch=True, payload={"fresh": True})
     edges.hint(hints(ids))
 
 
@@ -246,9 +246,9 @@ def _create(
     return sync_id
 
 
-def _wake(db: Connection, row: ApplicationRow, fetch: bool) -> tuple[int, ...]:
+def _wake(db: Connection, row: ApplicationRow, fetch: bool, payload: dict[str, Any] | None = None) -> tuple[int, ...]:
     """A look at the application, after a fetch of what it reads where a person expects the newest commit."""
-    wishes = [app_request(row.id)]
+    wishes = [replace(app_request(row.id), payload=payload)]
     if fetch:
         wishes += [fetch_request(each.id) for each in repositories.of_application(db, row.id)]
     return jobs.request_many(db, wishes)

@@ -74,7 +74,7 @@ def check_kind(edges: Edges, cluster: Cluster, row: ClusterRow, kind: WatchedKin
     listing = cluster.list(resource, label_selector=f"{INSTALLATION_LABEL}={edges.installation}")
     found = {key_of(body).id: body for body in (typed(item, resource) for item in listing.items)}
     sightings = [observe.sighting(Key.parse(key_id), found[key_id]) for key_id in found.keys() & owned.keys()]
-    absent = [row_ for row_ in owned.values() if row_.key_id not in found and row_.state is not ObjectState.WANTED]
+    absent = [row_ for row_ in owned.values() if row_.key_id not in found and row_.state != ObjectState.WANTED]
     strays, gone = by_name(cluster, resource, [row_.key for row_ in absent])
     sightings += [observe.sighting(key, body) for key, body in strays.items()]
     news = [each for each in sightings if _is_news(each, owned[each.key_id], known.get(each.key_id))]

@@ -44,6 +44,8 @@ from driftline.sync.steps import standing as standing_objects
 SAVE_EVERY = 500
 """Writes after which results are saved, so that a big sync shows its progress."""
 
+JUST_DELETED = "deletion was requested just now"
+
 SOON = timedelta(seconds=1)
 """When to come back for something that is over in a moment: an old hook being deleted."""
 
@@ -109,15 +111,18 @@ class Run:
     retry_at: datetime | None = None
     terminate: bool = False
     sync_id: int = 0
+    render_id: int | None = None
     since_check: int = 0
     renewed_at: datetime | None = None
     exists: frozenset[Key] = frozenset()
+    failure: str = ""
+    """Why the attempt fails, while its SyncFail hooks tidy up."""
 
     def __post_init__(self) -> None:
         self.renewed_at = self.edges.now()
         if self.sync is not None:
             self.sync_id, self.retries = self.sync.id, self.sync.retry_count
-            self.terminate = self.sync.terminate
+            self.terminate, self.render_id = self.sync.terminate, self.sync.render_id
 
     @property
     def situation(self) -> Situation:
@@ -138,7 +143,7 @@ class Run:
             ending.cannot_plan(self, failure)
             return False
         self.attempt_at, self.retry_at = now, None
-        self.results, self.hooks, self.health, self.present = {}, {}, {}, {}
+        self.results, self.hooks, self.health, self.present, self.failure = {}, {}, {}, {}, ""
         for held in self.plan.skipped:
             skipped = ObjectResult(held.change.key, ResultStatus.PRUNE_SKIPPED, message=held.reason, at=now)
             self.results[held.change.key] = skipped
@@ -157,8 +162,7 @@ class Run:
 
     def _store_plan(self, db: Connection) -> bool:
         situation = self.situation
-        render_id = desire.keep(db, self.edges, self.found.wish)
-        values = self._plan_values(render_id)
+        render_id = self.render_id = desire.keep(db, self.edges, self.found.wish)
         if self.sync_id == 0:
             made = syncs.create(
                 db,
@@ -176,17 +180,17 @@ class Run:
         changes = [change for change in self.plan.changes() if claims(change)]
         waves = {change.key: wave.number for wave in self.plan.waves for change in wave.changes}
         wished = [Claim(each.key, self.api_version(each.key), waves[each.key]) for each in changes]
-        here = [claim for claim in wished if not is_child(claim.key)]
-        own = [claim for claim in wished if is_child(claim.key)]
+        here = [claim for claim in wished if not is_child(claim.key) and not self.ask.dry_run]
+        own = [claim for claim in wished if is_child(claim.key) and not self.ask.dry_run]
         claimed = objects.claim_many(db, self.found.view.uid, situation.row.id, here)
         owned = objects.claim_many(db, OWN, situation.row.id, own)
-        syncs.save_step(db, situation.job, self.sync_id, **values)
+        syncs.save_step(db, situation.job, self.sync_id, **self._plan_values(render_id))
         self.wake += standing.record(db, self.edges, self.found, self.memory, render_id=render_id)
         return bool(claimed.conflicts or owned.conflicts)
 
     def _plan_values(self, render_id: int) -> Step:
         secret = self.edges.settings.signing_key.encode()
-        sealed = self.edges.sealer.seal(dump_plan(self.plan), sealed_for("sync", "plan", self.situation.row.id))
+        sealed = self.edges.sealer.seal(dump_plan(self.plan), sealed_for("sync", "plan", self.sync_id))
         return {
             "phase": OperationPhase.RUNNING,
             "stage": "applying",
@@ -205,9 +209,10 @@ class Run:
     def resume(self, sync: SyncRow) -> None:
         """Take up a stored plan and what has come of it."""
         assert sync.plan is not None
-        where = sealed_for("sync", "plan", self.situation.row.id)
+        where = sealed_for("sync", "plan", sync.id)
         self.plan = load_plan(self.edges.sealer.open(sync.plan, where))
         self.results, self.hooks = load_results(sync.results)
+        self.failure = (sync.results or {}).get("failure", "")
         self.attempt_at, self.retry_at = sync.planned_at or sync.started_at, sync.retry_at
         self.exists = frozenset(
             key for key, result in self.results.items() if result.retryable and "exists already" in result.message
@@ -221,13 +226,17 @@ class Run:
         while True:
             intent = next_step(self.seen(), self.edges.now())
             if isinstance(intent, ApplyWave):
+                self.failure = intent.failure or self.failure
                 if not self._apply(intent.index):
                     self.save_waiting(Wait(self.edges.now() + SOON, "waiting for deletion of an older hook"))
                     return
                 if len(self.unsaved) >= SAVE_EVERY:
                     self.save_progress()
+            elif isinstance(intent, Wait) and self._just_deleted():
+                # Most objects are gone at once: one look now saves a wait.
+                self._refresh()
             elif isinstance(intent, Wait):
-                self.save_waiting(intent)
+                self.save_waiting(self._sooner(intent))
                 return
             elif isinstance(intent, Retry):
                 self.retries = intent.attempt
@@ -241,6 +250,16 @@ class Run:
             else:
                 self._end(intent)
                 return
+
+    def _just_deleted(self) -> bool:
+        fresh = {key for key, why in self.present.items() if why == JUST_DELETED}
+        return bool(fresh)
+
+    def _sooner(self, intent: Wait) -> Wait:
+        """Deletions are over in a moment, and no watch tells of the last of them: look more often than for rollouts."""
+        if not self.present:
+            return intent
+        return Wait(min(intent.until, self.edges.now() + SOON), intent.reason)
 
     def _at_once(self, intent: Fail) -> bool:
         """Whether to plan again without a wait: objects that a create found there are read and taken over."""
@@ -282,6 +301,7 @@ class Run:
             terminate=self.terminate,
             retries=self.retries,
             retry_at=self.retry_at,
+            failure=self.failure,
             policy=replace(policy, retry=rule) if rule else policy,
         )
 
@@ -373,7 +393,7 @@ class Run:
         if written.body is not None and written.result.status is ResultStatus.SYNCED:
             self.health[written.change.key] = health_of(written.body)
         if written.result.status is ResultStatus.PRUNED:
-            self.present[written.change.key] = "deletion was requested just now"
+            self.present[written.change.key] = JUST_DELETED
             self.results[written.change.key] = replace(written.result, uid=written.change.uid, at=now)
 
     def _apply_children(self, changes: Sequence[Change]) -> None:
@@ -470,7 +490,8 @@ class Run:
     def save(self, db: Connection, values: Step) -> None:
         """Record results, the inventory and what was seen of the written objects, under the job's fence."""
         ending.record_written(db, self)
-        step: Step = {"results": dump_results(self.results, self.hooks), **values}
+        results = {**dump_results(self.results, self.hooks), "failure": self.failure}
+        step: Step = {"results": results, **values}
         syncs.save_step(db, self.situation.job, self.sync_id, **step)
 
     def send(self) -> None:

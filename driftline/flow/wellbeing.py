@@ -39,7 +39,7 @@ def of_application(owned: Sequence[ObjectRow], seen: Mapping[str, LiveRow]) -> H
     parts = []
     alive = 0
     for row in owned:
-        if row.state is ObjectState.LEAVING:
+        if row.state == ObjectState.LEAVING:
             continue
         found = seen.get(row.key_id)
         missing = found is None or found.gone
