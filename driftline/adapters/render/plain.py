@@ -46,7 +46,7 @@ class PlainRender:
         parameters = None
         if self.programs is not None:
             libraries = oids(self.job.request.tree, [*self.programs.files, *self.programs.absent])
-            items += [("", path, oid) for path, oid in libraries.items() if path not in dict(self._named())]
+            items += [("", path, oid) for path, oid in libraries.items() if oid and path not in dict(self._named())]
             outside += [path for path in libraries if not below(path, directory.path)]
             parameters = {"variables": self._variables(), "search": self._search()}
         watched += [("", path, oid) for path, oid in oids(self.job.request.tree, outside).items()]

@@ -21,6 +21,8 @@ from driftline.model.errors import Failure, Permanent, Temporary
 
 _SAMPLE = 256 * 1024
 _SHOWN = 700
+_QUOTED = re.compile(r"(with config: )`[^`]*`|(?<=from )\[patch: .*\]", re.DOTALL)
+"""Where Kustomize repeats whole patches, which may hold anything."""
 _NOISE = re.compile(r"^(?:WARNING: |# Warning: |walk\.go:|coalesce\.go:|level=(?:INFO|WARN))|^\s*$|^Use --debug flag")
 
 
@@ -79,7 +81,8 @@ def run(
     if started.returncode != 0:
         with open(errors, "rb") as err:
             text = err.read(256 * 1024).decode("utf-8", "replace")
-        if used >= settings.limits.cpu.total_seconds():
+        # The kernel's account lags behind its limit by up to two ticks.
+        if used >= settings.limits.cpu.total_seconds() - 0.03:
             raise Permanent(f"{subject}: {tool} used {used:.0f} s of processor time, all it may have")
         raise failure(subject, tool, started.returncode, workspace.shorten(text), settings)
     return output.read_bytes()
@@ -166,5 +169,5 @@ def relevant(lines: Iterable[str]) -> str:
     kept = list(lines)
     start = next((number for number, line in enumerate(kept) if line.startswith(("Error:", "error:"))), 0)
     text = " ".join(line.strip() for line in kept[start : start + 6])
-    text = re.sub(r"^[Ee]rror: ", "", text)
+    text = _QUOTED.sub(r"\1...", re.sub(r"^[Ee]rror: ", "", text))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
