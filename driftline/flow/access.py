@@ -31,7 +31,11 @@ def repository(db: Connection, edges: Edges, row: RepositoryRow) -> RepositoryAc
     options = {**(holder.options or {}), **(row.options or {})}
     open_values = {name: options[name] for name in OPEN_FIELDS if name in options}
     return RepositoryAccess(
-        url=row.url, **{name: secret[name] for name in REPOSITORY_FIELDS if name in secret}, **open_values
+        url=row.url,
+        identity=holder.hook_id,
+        identity=holder.hook_id,
+        **{name: secret[name] for name in REPOSITORY_FIELDS if name in secret},
+        **open_values,
     )
 
 

@@ -85,7 +85,7 @@ class Comparer:
         return Compared(verdicts, dict(reads.found), frozenset(settled))
 
     def settled(self, ledger: Ledger, key: Key, digest: str) -> bool:
-        """Whether nothing has moved since the object was found in sync: Git's side, live's side, and not too long ago."""
+        """Whether neither side has moved since the object was found in sync, which is not too long ago."""
         if self.fresh:
             return False
         row, live = ledger.owned.get(key), ledger.live.get(key.id)

@@ -191,7 +191,7 @@ def manifests(edges: Edges, name: str, revision: str = "") -> tuple[Object, ...]
 
 
 def live_object(edges: Edges, name: str, key: Key) -> Object | None:
-    """One live object of the application, masked; None if it is not there. Raises Permanent if it is not the application's."""
+    """One live object, masked; None if it is not there. Raises Permanent if it is not the application's."""
     situation = _situation(edges, name)
     row = situation.owned.get(key)
     if row is None:
@@ -220,7 +220,7 @@ def _look(edges: Edges, name: str, revision: str) -> looking.Look:
 
 
 def _situation(edges: Edges, name: str, revision: str = "") -> Situation:
-    """An application's situation as a look outside any job needs it; a revision of one's own replaces the tracked one."""
+    """An application's situation for a look outside any job; `revision` replaces the tracked one."""
     with edges.store.read() as db:
         row = _row(db, name)
         found = read(db, _no_job(edges), row, edges)

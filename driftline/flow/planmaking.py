@@ -132,7 +132,7 @@ def _live(edges: Edges, found: Look, ask: Ask) -> Mapping[Key, LiveSeen | None]:
 
 
 def _makes_namespace(found: Look, ask: Ask, namespace: Key) -> bool:
-    """Whether the destination's namespace may have to be made: asked for, not managed, and nothing of ours in it yet."""
+    """Whether the destination's namespace may have to be made: asked for, not in Git, nothing of ours in it yet."""
     options = ask.sync_options if ask.sync_options is not None else found.situation.app.sync_options
     if not namespace.name or "CreateNamespace=true" not in options or namespace in found.wanted:
         return False

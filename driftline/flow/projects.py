@@ -1,4 +1,4 @@
-"""The project that an application names. Only `default`, which allows everything, exists until projects are declared."""
+"""The project that an application names. Only `default` exists so far; it allows everything."""
 
 from driftline.access.projects import DEFAULT, Project
 from driftline.model.errors import Permanent

@@ -78,7 +78,7 @@ class Reader:
         why = f"the cluster does not know the kind {key.group_kind}; is its CRD installed?"
         return ApiRefused(f"{key}: {why}", Refusal.KIND_NOT_SERVED)
 
-    def _get(self, item: tuple[Key, Resource]) -> tuple[Key, Object | None | Failure]:
+    def _get(self, item: tuple[Key, Resource]) -> tuple[Key, Object | Failure | None]:
         key, resource = item
         try:
             return key, self.cluster.get(resource, key.namespace, key.name)

@@ -96,7 +96,7 @@ def remove_cluster(edges: Edges, name: str, who: str) -> None:
 
 
 def ensure_local_cluster(edges: Edges) -> str:
-    """Register the cluster that we run in (or that KUBECONFIG names) as `in-cluster`, if there is one; say what came of it."""
+    """Register the cluster that we run in, or that KUBECONFIG names, as `in-cluster`; say what came of it."""
     with edges.store.read() as db:
         known = clusters.get(db, "in-cluster")
     given = edges.local_access()

@@ -42,6 +42,21 @@ def raise_signals(db: Connection, edges: Edges, signals: Sequence[Signal]) -> li
     return hints(jobs.request_many(db, [NOTIFY_REQUEST]), NOTIFY_REQUEST.queue)
 
 
+def settle(db: Connection, edges: Edges) -> list[Hint]:
+    """What time alone changes: flapping alerts that have settled, causes that were held back."""
+    queued: list[outbox.Outgoing] = []
+    scopes = _Scopes(db)
+    for row in alerts.unsettled(db):
+        open_alert = decode_alert(row.state)
+        for change in state.due(open_alert, edges.now()):
+            row = alerts.remember(db, change.alert.slot, encode_alert(change.alert), _alert_row(db, edges, change, row))
+            signal = Signal(open_alert.condition, open_alert.subject, change.edge is not Edge.RECOVER)
+            queued += [_row(each, row.id, change) for each in _messages(edges, scopes, signal, change)]
+    if not outbox.add_many(db, queued, edges.now()):
+        return []
+    return hints(jobs.request_many(db, [NOTIFY_REQUEST]), NOTIFY_REQUEST.queue)
+
+
 def quarantined(db: Connection, edges: Edges, job: Job, error: str) -> list[Hint]:
     """A job was put aside: say what it was to do, for whom, and why it failed."""
     facts = {"job": f"{job.kind} {job.subject}", "attempts": job.attempts, "message": error}

@@ -1,4 +1,4 @@
-"""Carry out one sync: plan it, write it wave by wave, wait without sleeping, end it. Decisions come from `sync.steps`."""
+"""Carry out one sync: plan, write wave by wave, wait without sleeping, end. Decisions come from `sync.steps`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

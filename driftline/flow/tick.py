@@ -54,6 +54,7 @@ def _periodic(db: Connection, edges: Edges) -> list[Hint]:
     wake: list[Hint] = []
     if ticks.take(db, "stragglers", seconds // int(STRAGGLERS.total_seconds())):
         wake += _stragglers(db, edges)
+        wake += signals.settle(db, edges)
         if outbox.due_exists(db):
             wake += hints(jobs.request_many(db, [NOTIFY_REQUEST]), NOTIFY_REQUEST.queue)
     if (every := int(edges.settings.drift_interval.total_seconds())) and ticks.take(db, "scan", seconds // every):

@@ -1,4 +1,4 @@
-"""The health of whole applications, from what is known of their objects. Settles many applications in a few statements."""
+"""The health of whole applications, from what is known of their objects: many of them in a few statements."""
 
 from collections.abc import Mapping, Sequence
 

@@ -127,6 +127,18 @@ def remember(db: Connection, slot: str, state: Mapping[str, Any], alert_id: int)
     return Remembered(slot, alert_id, dict(state))
 
 
+def unsettled(db: Connection, limit: int = 200) -> list[Remembered]:
+    """Slots whose alert is open, the longest untouched first: time alone may change them."""
+    query = (
+        select(alert_slot.c.slot, alert_slot.c.alert_id, alert_slot.c.state)
+        .join(alert, alert.c.id == alert_slot.c.alert_id)
+        .where(OPEN_ALERT)
+        .order_by(alert_slot.c.updated_at)
+        .limit(limit)
+    )
+    return [Remembered(slot, alert_id or 0, state) for slot, alert_id, state in db.execute(query)]
+
+
 def thread_of(db: Connection, alert_id: int, key: str) -> str:
     """What a channel needs to answer in the thread of an alert's first message; empty if there is none."""
     threads = db.execute(select(alert.c.threads).where(alert.c.id == alert_id)).scalar_one_or_none()
