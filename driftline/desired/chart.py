@@ -31,6 +31,10 @@ _LIMITS = Limits(size=1024 * 1024)
 _RELEASE_NAME = 53
 _MOST_NESTED = 10
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
+_RANDOM = re.compile(
+    rb"\{\{[^}]*\b(rand(?:Alpha|AlphaNum|Numeric|Ascii|Bytes|Int)|gen(?:PrivateKey|CA|SelfSignedCert|SignedCert)\w*"
+    rb"|uuidv4|shuffle|htpasswd|bcrypt|now)\b"
+)
 _LITERAL = re.compile(r"^[^*?\[{\\]*/|^")
 
 
@@ -255,6 +259,15 @@ def read_chart(material: Material, directory: str) -> tuple[str, dict[str, Any]]
     if not isinstance(name, str) or not plain_name(name):
         raise Permanent(f"{path}: name: {str(name)[:80]!r} cannot be a chart's name")
     return path, documents[0]
+
+
+def random_templates(contents: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Warnings of templates that give something else each time: what they make drifts with each new render."""
+    found = []
+    for path, content in contents.items():
+        if "/templates/" in f"/{path}" and "/tests/" not in path and (match := _RANDOM.search(content)):
+            found.append(f"{path}: uses {match[1].decode()}: what it makes is another with each new render")
+    return tuple(sorted(found))
 
 
 def plain_name(name: str) -> bool:

@@ -37,7 +37,7 @@ def select(lookup: Lookup, directory: str, options: DirectoryOptions, size_limit
     chosen: list[Chosen] = []
     outside: list[str] = []
     warnings: list[str] = []
-    for entry in lookup.tree.list(directory, options.recurse):
+    for entry in lookup.tree.list(directory, recursive=True) if options.recurse else lookup.list(directory):
         relative = entry.path[len(directory) :].lstrip("/")
         if entry.kind in (EntryKind.DIRECTORY, EntryKind.SUBMODULE) or not wanted(relative, options):
             continue

@@ -52,6 +52,7 @@ def collect(material: Material, directory: Found, extra: tuple[Reference, ...] =
     seen = {directory.path}
     while waiting:
         place = waiting.pop(0)
+        material.lookup.list(place.path)  # one look at the directory instead of one for each file
         file, content = read_kustomization(material, place.path)
         references = tuple(_references(file, content))
         if top is None:

@@ -45,6 +45,11 @@ def choose(source: Source, names: Iterable[str]) -> Tool:
     return Tool.DIRECTORY if present.isdisjoint(KUSTOMIZATIONS) else Tool.KUSTOMIZE
 
 
+def renders(source: Source) -> bool:
+    """Whether a source has manifests of its own; a `ref` without path or chart only lends its files (GEN-16)."""
+    return bool(source.path or source.chart)
+
+
 def application_directory(lookup: Lookup, path: str) -> Found:
     """The directory that `source.path` names. Raises Permanent, in Argo CD's words, where it is none."""
     if path.startswith("/"):

@@ -224,6 +224,14 @@ def test_templates_cannot_ask_for_the_environment(renderers: Renderers, template
     assert "not defined" in refusal(renderers, FILES | {"app/templates/peek.yaml": template})
 
 
+def test_random_templates_are_flagged(renderers: Renderers) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: '{{ randAlphaNum 8 }}'}\n"
+    found = renderers.render(request(MemoryTree(FILES | {"app/templates/secret.yaml": secret})))
+    assert found.warnings == (
+        "app/templates/secret.yaml: uses randAlphaNum: what it makes is another with each new render",
+    )
+
+
 def test_output_of_any_shape_is_refused_by_name(renderers: Renderers) -> None:
     files = FILES | {"app/templates/twice.yaml": config_map("a") + "kind: Again\n"}
     message = refusal(renderers, files)

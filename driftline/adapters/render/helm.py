@@ -10,7 +10,7 @@ from driftline.adapters.render.sandbox import Spawner
 from driftline.adapters.render.settings import RenderSettings
 from driftline.adapters.render.tools import Program, run
 from driftline.adapters.render.workspace import Workspace
-from driftline.desired.chart import REFERENCES, REPOSITORY, VALUES_FILE, ChartRender
+from driftline.desired.chart import REFERENCES, REPOSITORY, VALUES_FILE, ChartRender, random_templates
 from driftline.desired.inputs import Inputs
 from driftline.desired.paths import join
 from driftline.desired.tools import CHART
@@ -54,8 +54,9 @@ class HelmRender:
     def run(self, spawner: Spawner, helper: Helper) -> Rendered:
         """Template it. Raises Permanent with Helm's own words, names of templates and values in them."""
         inputs = self.inputs()
+        own = self.chart.own.contents()
         with Workspace(self.settings.work_directory) as workspace:
-            workspace.write_all(REPOSITORY, self.chart.own.contents(), self.chart.own.links)
+            workspace.write_all(REPOSITORY, own, self.chart.own.links)
             for ref, material in self.chart.references.items():
                 workspace.write_all(f"{REFERENCES}/{ref}", material.contents(), material.links)
             if (values := self.chart.values) is not None:
@@ -68,7 +69,7 @@ class HelmRender:
         parsed = helper.parse(
             self.job.request.application.project, "stream", [(self.job.subject, output)], self.settings.output
         )
-        warnings = self.job.all_warnings()
+        warnings = self.job.all_warnings() + random_templates(own)
         return Rendered(parsed.objects, inputs, self.job.tool, warnings, parsed.origins)
 
     def _explained(self, message: str) -> str:

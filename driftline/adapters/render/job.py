@@ -12,7 +12,7 @@ from driftline.desired.lookup import Found, Lookup
 from driftline.desired.material import Material
 from driftline.desired.overrides import overridden, override_names
 from driftline.desired.paths import join, name
-from driftline.desired.tools import Tool, application_directory, choose
+from driftline.desired.tools import Tool, application_directory, choose, renders
 from driftline.model.application import Source
 from driftline.model.errors import Permanent
 
@@ -59,6 +59,10 @@ class Job:
 
 def prepare(request: RenderRequest) -> Job:
     """Find out what a request is about. Raises Permanent for a path, override or tool block that is wrong."""
+    if not renders(request.source):
+        raise Permanent(
+            f"{request.source.repo_url}: this source has neither path nor chart: there is nothing to render"
+        )
     lookup = Lookup(request.tree)
     directory = application_directory(lookup, request.source.path)
     entries = {name(entry.path): entry for entry in lookup.list(directory.path)}
@@ -95,9 +99,3 @@ def materials(request: RenderRequest, settings: RenderSettings, lookup: Lookup) 
     """Empty materials of the source's own repository and of each referenced one."""
     own = Material(lookup, settings.material)
     return own, {ref: Material(Lookup(tree), settings.material) for ref, tree in request.references.items()}
-
-
-def refuse_nothing(source: Source) -> None:
-    """Raise Permanent for a source that renders nothing: a `ref` without a path (GEN-16) is not to be asked for."""
-    if not source.path and not source.chart:
-        raise Permanent(f"{source.repo_url}: this source has neither path nor chart: there is nothing to render")

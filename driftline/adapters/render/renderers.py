@@ -5,7 +5,7 @@ Make one `Renderers` per worker child, after fork; it starts nothing until it is
 
 from driftline.adapters.render.client import Helper
 from driftline.adapters.render.helm import HelmRender
-from driftline.adapters.render.job import Job, prepare, refuse_nothing
+from driftline.adapters.render.job import prepare
 from driftline.adapters.render.kustomize import KustomizeRender
 from driftline.adapters.render.plain import PlainRender
 from driftline.adapters.render.request import Rendered, RenderRequest
@@ -60,8 +60,7 @@ class Renderers:
         self._spawner.close()
 
     def _planned(self, request: RenderRequest) -> PlainRender | KustomizeRender | HelmRender:
-        refuse_nothing(request.source)
-        job: Job = prepare(request)
+        job = prepare(request)
         program = self.program(job.tool)
         if program is None:
             return PlainRender.plan(job, self._settings)

@@ -12,7 +12,7 @@ from driftline.desired.lookup import Lookup
 from driftline.desired.manifests import parse_files, parse_stream
 from driftline.desired.overrides import overridden, override_names
 from driftline.desired.paths import inside, join
-from driftline.desired.tools import Tool, application_directory, choose
+from driftline.desired.tools import Tool, application_directory, choose, renders
 from driftline.formats.sources import read_source, source_document
 from driftline.formats.yaml import Limits
 from driftline.model.application import (
@@ -48,6 +48,12 @@ SHOP = Application("shop", Destination(name="in-cluster", namespace="store"), (S
 @pytest.mark.covers("GEN-01")
 def test_the_tool_is_named_or_found(source: Source, names: list[str], tool: Tool) -> None:
     assert choose(source, names) is tool
+
+
+@pytest.mark.covers("GEN-16")
+def test_a_ref_alone_renders_nothing() -> None:
+    assert renders(Source(GIT, "a")) and renders(Source(GIT, chart="web"))
+    assert not renders(Source(GIT, ref="values"))
 
 
 def test_a_plugin_is_refused_with_a_way_out() -> None:
