@@ -19,12 +19,14 @@ object id is empty for a path that does not exist and would matter if it did."""
 
 @dataclass(frozen=True)
 class Inputs:
-    """`items` is exactly what the renderer reads; `watched` is what shows at once that none of it changed.
+    """`tool` is `directory` (no process is started for it), `kustomize` or `helm`.
+
+    `items` is exactly what the renderer reads; `watched` is what shows at once that none of it changed.
 
     The two differ where a rule looks at a whole directory: its tree's id is watched, but the key names only the files
     that the rule selects, so that a neighbour's change ends after a new look and no render.
-    `parameters` is canonical JSON of all else that decides the result. `revision` is the commit, if the render
-    mentions it (`$ARGOCD_APP_REVISION`), else empty.
+    `parameters` is canonical JSON of all else that decides the result, the build of the tool included. `revision` is
+    the commit, if the render mentions it (`$ARGOCD_APP_REVISION`), else empty.
     """
 
     tool: str

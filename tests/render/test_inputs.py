@@ -86,6 +86,7 @@ def test_only_what_is_read_gives_another_key_and_nothing_else_needs_a_render(ren
     before = look(renderers, FILES, path, **tool)
     rendered = renderers.render(request(MemoryTree(FILES), path, **tool)).inputs
     assert rendered.key == before.key
+    assert before.tool == {"chart": "helm", "overlay": "kustomize"}.get(name, "directory")
     for file in read | beside | {"unrelated/x.yaml", "chart2/Chart.yaml"}:
         files = FILES | {file: FILES.get(file, "") + "\n# changed\n"}
         after = MemoryTree(files)

@@ -49,9 +49,9 @@ class Job:
         """The inputs of this job. `parameters` is all else that decides the result, as JSON values."""
         seen: list[Item] = [("", path, oid) for path, oid in self.seen.items()]
         return Inputs(
-            tool=f"{self.tool}/{EDITION}/{build}",
+            tool=self.tool.lower(),
             items=tuple(sorted(set(items))),
-            parameters=orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS).decode(),
+            parameters=orjson.dumps([EDITION, build, parameters], option=orjson.OPT_SORT_KEYS).decode(),
             watched=tuple(sorted({*watched, *seen})),
             revision=self.request.tree.commit if self.environment.volatile else "",
         )
