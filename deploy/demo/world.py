@@ -3,7 +3,6 @@
 The demo plays in it, the story tests assert in it, the benches measure in it. Everything in it is real but small.
 """
 
-import json
 import os
 import secrets
 import shutil
@@ -11,12 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from deploy.demo.githost import GitHost, Webhook
 from deploy.demo.mailcatcher import Mailcatcher
@@ -52,15 +51,11 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One request; returns the JSON answer, raises ApiError for one that is no success."""
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                content = answer.read()
-        except urllib.error.HTTPError as error:
-            raise ApiError(error.code, error.read().decode(errors="replace")) from None
-        return json.loads(content) if content else None
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = httpx.request(method, self.url + path, json=body, headers=headers, timeout=30, trust_env=False)
+        if answer.status_code >= 400:
+            raise ApiError(answer.status_code, answer.text)
+        return answer.json() if answer.content and "json" in answer.headers.get("content-type", "") else answer.text
 
     def get(self, path: str) -> Any:
         return self.call("GET", path)
@@ -222,7 +217,7 @@ class World:
             try:
                 if found := check():
                     return found
-            except (OSError, ApiError) as error:
+            except (OSError, ApiError, httpx.HTTPError) as error:
                 last = error
             time.sleep(0.02)
         raise AssertionError(f"waited {patience:g} s until {what}; {last or ''}\n{self.logs()}")

@@ -33,7 +33,6 @@ def repository(db: Connection, edges: Edges, row: RepositoryRow) -> RepositoryAc
     return RepositoryAccess(
         url=row.url,
         identity=holder.hook_id,
-        identity=holder.hook_id,
         **{name: secret[name] for name in REPOSITORY_FIELDS if name in secret},
         **open_values,
     )
