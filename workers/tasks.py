@@ -1,10 +1,14 @@
 """The tasks: load the job, call flow. Their arguments are numbers; everything else comes from the database."""
 
 import gc
+import logging
+import sys
 from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 
+from driftline.adapters import logs
+from driftline.adapters.settings import read_settings
 from driftline.flow import tick as ticking
 from driftline.flow import work
 from driftline.flow.assemble import close_edges, edges_of_this_process
@@ -30,11 +34,11 @@ def _edges() -> Edges:
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _logging(**_: Any) -> None:
-    from driftline.adapters import logs
-    from driftline.adapters.settings import read_settings
-
     settings = read_settings()
-    logs.setup("worker", settings.log_format, settings.log_level)
+    logs.setup("beat" if "beat" in sys.argv else "worker", settings.log_format, settings.log_level)
+    # A line for each message of each task would be most of the log, and says less than the job's own.
+    for name in ("celery", "kombu", "amqp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -141,6 +141,8 @@ class Settings:
     """Processes for pushes and people's clicks."""
     slow_workers: int = 1
     """Processes for scans, first clones, cold renders and alerts."""
+    jobs_at_once: int = 4
+    """Jobs that one worker process does at once, in threads; at most 8."""
     web_workers: int = 1
     """Processes of the web server."""
     web_threads: int = 64

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
 from driftline.adapters.render.renderers import Renderers
-from driftline.adapters.render.request import RenderRequest
+from driftline.adapters.render.request import Rendered, RenderRequest
 from driftline.adapters.sealing import context as sealed_for
 from driftline.adapters.store import renders
 from driftline.adapters.store.repositories import RepositoryRow
@@ -20,10 +21,8 @@ from driftline.flow.desires import Target
 from driftline.flow.edges import Edges
 from driftline.model.access import RepositoryAccess
 from driftline.model.application import Application
-from driftline.model.cluster import Kinds
 from driftline.model.digests import digest
 from driftline.model.errors import Permanent, Temporary
-from driftline.model.objects import Object
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def wish(
     ]
     named = {source.ref: tree for source, tree in zip(app.sources, trees, strict=True) if source.ref}
     requests = [
-        RenderRequest(app, source, tree, named, target.version, api_versions(target.kinds))
+        RenderRequest(app, source, tree, named, target.version, target.api_versions)
         for source, tree in zip(app.sources, trees, strict=True)
         if source.path or source.chart or not source.ref
     ]
@@ -98,15 +97,15 @@ def wish(
         with edges.store.read() as db:
             row = renders.by_id(db, stored)
     if row is not None:
-        objects, warnings = _open(edges, key, row.sealed)
-        content = b""
+        made = _open(edges, key, row.sealed)
     else:
         if fast and any(each.tool in COLD for each in inputs):
             raise Cold(f"Application {app.name}: is rendered by a worker for slow work")
-        objects, warnings, content = _render(edges.renderers, requests)
-    desired = finalise(objects, app, target.kinds, target.marks)
+        made = _render(edges.renderers, requests)
+    desired = finalise(made["objects"], app, target.kinds, target.marks, made["origins"])
     edges.desires.put(app, key, target, desired)
-    return Wish(desired, tuple(revisions), key, inputs, row.id if row else None, content, warnings)
+    content = b"" if row else orjson.dumps(made)
+    return Wish(desired, tuple(revisions), key, inputs, row.id if row else None, content, tuple(made["warnings"]))
 
 
 def tree_at(edges: Edges, credentials: RepositoryAccess, target_revision: str, commit: str) -> Tree:
@@ -135,8 +134,9 @@ def stored_wish(edges: Edges, app: Application, render_id: int, revisions: Seque
     desired = edges.desires.get(app, row.key, target)
     warnings: tuple[str, ...] = ()
     if desired is None:
-        objects, warnings = _open(edges, row.key, row.sealed)
-        desired = finalise(objects, app, target.kinds, target.marks)
+        made = _open(edges, row.key, row.sealed)
+        warnings = tuple(made["warnings"])
+        desired = finalise(made["objects"], app, target.kinds, target.marks, made["origins"])
         edges.desires.put(app, row.key, target, desired)
     return Wish(desired, tuple(revisions), row.key, (), row.id, b"", warnings)
 
@@ -151,22 +151,20 @@ def keep(db: Connection, edges: Edges, found: Wish) -> int:
     )
 
 
-def api_versions(kinds: Kinds) -> tuple[str, ...]:
-    """What the cluster serves, in Helm's form: `apps/v1` and `apps/v1/Deployment`."""
-    found = set()
-    for (_, kind), versions in kinds.resources.items():
-        for resource in versions.values():
-            found |= {resource.api_version, f"{resource.api_version}/{kind}"}
-    return tuple(sorted(found))
-
-
-def _render(renderers: Renderers, requests: Sequence[RenderRequest]) -> tuple[Sequence[Object], tuple[str, ...], bytes]:
+def _render(renderers: Renderers, requests: Sequence[RenderRequest]) -> dict[str, Any]:
+    """What a stored render holds: objects, where each stands, and warnings, of all sources in order."""
     rendered = [renderers.render(each) for each in requests]
-    objects = [body for each in rendered for body in each.objects]
-    warnings = tuple(text for each in rendered for text in each.warnings)
-    return objects, warnings, orjson.dumps({"objects": objects, "warnings": warnings})
+    return {
+        "objects": [body for each in rendered for body in each.objects],
+        "origins": [place for each in rendered for place in _places(each)],
+        "warnings": [text for each in rendered for text in each.warnings],
+    }
 
 
-def _open(edges: Edges, key: str, sealed: bytes) -> tuple[Sequence[Object], tuple[str, ...]]:
-    content = orjson.loads(edges.sealer.open(sealed, sealed_for("render", "sealed", key)))
-    return content["objects"], tuple(content["warnings"])
+def _places(rendered: Rendered) -> list[str]:
+    return [*rendered.origins, *[""] * (len(rendered.objects) - len(rendered.origins))]
+
+
+def _open(edges: Edges, key: str, sealed: bytes) -> dict[str, Any]:
+    made: dict[str, Any] = orjson.loads(edges.sealer.open(sealed, sealed_for("render", "sealed", key)))
+    return made

@@ -23,6 +23,8 @@ class Target:
     marks: Marks
     scopes: str = ""
     """Names which kinds are served and whether they are namespaced (`scopes_of`)."""
+    api_versions: tuple[str, ...] = ()
+    """What the cluster serves, in Helm's form: `apps/v1` and `apps/v1/Deployment`."""
 
 
 class DesireCache:
@@ -65,3 +67,12 @@ def scopes_of(kinds: Kinds) -> str:
             for resource in list(versions.values())[:1]
         )
     )
+
+
+def api_versions_of(kinds: Kinds) -> tuple[str, ...]:
+    """What a cluster serves, in Helm's form: `apps/v1` and `apps/v1/Deployment`."""
+    found = set()
+    for (_, kind), versions in kinds.resources.items():
+        for resource in versions.values():
+            found |= {resource.api_version, f"{resource.api_version}/{kind}"}
+    return tuple(sorted(found))

@@ -24,11 +24,12 @@ from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.engine import Store
 from driftline.adapters.store.installation import installation_id
 from driftline.adapters.taskqueue import Hint
-from driftline.flow.desires import DesireCache, scopes_of
+from driftline.flow.desires import DesireCache, Target, api_versions_of, scopes_of
 from driftline.flow.schemas import SchemaCache
 from driftline.model.access import ClusterAccess
 from driftline.model.cluster import Kinds
 from driftline.model.digests import digest_bytes
+from driftline.model.marks import Marks
 
 
 class Clusters:
@@ -71,9 +72,10 @@ class Edges:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, thread_name_prefix="apply"))
+    jobs_pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, thread_name_prefix="job"))
     schemas: SchemaCache = field(default_factory=SchemaCache)
     desires: DesireCache = field(default_factory=DesireCache)
-    _scopes: dict[str, tuple[Kinds, str]] = field(default_factory=dict)
+    _offers: dict[str, tuple[Kinds, str, tuple[str, ...]]] = field(default_factory=dict)
 
     @cached_property
     def installation(self) -> str:
@@ -104,12 +106,13 @@ class Edges:
         path = self.settings.kubeconfig.split(":")[0]
         return Path(path).read_text(encoding="utf-8") if path else ""
 
-    def scopes(self, cluster: str, kinds: Kinds) -> str:
-        """Names which kinds a cluster serves; worked out once per discovery."""
-        known = self._scopes.get(cluster)
+    def target(self, cluster: Cluster, marks: Marks) -> Target:
+        """The cluster side of a render. What follows from discovery alone is worked out once per discovery."""
+        kinds = cluster.kinds()
+        known = self._offers.get(cluster.name)
         if known is None or known[0] is not kinds:
-            known = self._scopes[cluster] = (kinds, scopes_of(kinds))
-        return known[1]
+            known = self._offers[cluster.name] = (kinds, scopes_of(kinds), api_versions_of(kinds))
+        return Target(kinds, cluster.version(), marks, known[1], known[2])
 
     def hint(self, hints: Sequence[Hint], most: int = 4) -> None:
         """Wake workers for jobs, by a few messages at most: a worker that is awake finds the others itself."""
@@ -129,5 +132,6 @@ class Edges:
         self.flush()
         self.renderers.close()
         self.mirrors.close()
+        self.jobs_pool.shutdown(wait=True)
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.store.dispose()

@@ -82,9 +82,8 @@ def view(edges: Edges, situation: Situation) -> View:
     """Reach the application's cluster. Raises ClusterUnreachable or ApiRefused."""
     assert situation.cluster is not None
     cluster = edges.cluster(situation.cluster)
-    kinds = cluster.kinds()
-    target = Target(kinds, cluster.version(), situation.marks, edges.scopes(cluster.name, kinds))
-    return View(Reader(cluster, kinds, edges.pool), target)
+    target = edges.target(cluster, situation.marks)
+    return View(Reader(cluster, target.kinds, edges.pool), target)
 
 
 def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool = False) -> Look:

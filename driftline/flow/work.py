@@ -6,6 +6,7 @@ that a burst of a thousand jobs costs a handful of messages.
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import timedelta
 
 from driftline.adapters.store import jobs
@@ -19,12 +20,6 @@ from driftline.model.scrubbing import scrub
 AWAKE = 2.0
 """Seconds that a worker goes on after its message's job."""
 
-TAKE = 10
-"""Jobs leased by one statement."""
-
-LONG = 0.5
-"""Seconds after which a job counts as long: jobs leased behind it are given back to other workers."""
-
 Handler = Callable[[Job, Edges], tuple[int, ...]]
 """Does one leased job, ends it, and returns jobs that the same worker should go on with at once."""
 
@@ -37,27 +32,29 @@ HANDLERS: Mapping[str, Handler] = {
 
 
 def drain(edges: Edges, queue: str, first: int | None = None, awake: float = AWAKE) -> int:
-    """Do the job `first` if it is due, then due jobs of `queue` until `awake` seconds are over. Returns how many."""
+    """Do the job `first` if it is due, then due jobs of `queue` until `awake` seconds are over. Returns how many.
+
+    A few jobs run at once, in threads: most of a job is waiting for an API server or a Git host, and a long one then
+    keeps nobody else waiting.
+    """
     until = time.monotonic() + awake
-    batch = _claim_first(edges, first)
+    at_once = edges.settings.jobs_at_once
+    running: set[Future[tuple[int, ...]]] = set()
+    wanted = [first] if first is not None else []
     done = 0
     while True:
-        if not batch:
-            batch = _claim_due(edges, queue)
-            if not batch:
-                return done
-        while batch:
-            started = time.monotonic()
-            going_on = perform(batch.pop(0), edges)
-            done += 1
-            for number in going_on:
-                batch = [*_claim_first(edges, number), *batch]
-            if batch and time.monotonic() - started > LONG:
-                _give_back(edges, batch)
-                batch = []
-        if time.monotonic() > until:
-            _pass_on(edges, queue)
-            return done
+        fresh = [job for number in wanted for job in _claim_first(edges, number)]
+        wanted = []
+        if time.monotonic() < until and len(running) + len(fresh) <= at_once // 2:
+            fresh += _claim_due(edges, queue, at_once - len(running) - len(fresh))
+        running |= {edges.jobs_pool.submit(perform, job, edges) for job in fresh}
+        if not running:
+            break
+        ended, running = wait(running, return_when=FIRST_COMPLETED)
+        done += len(ended)
+        wanted = [number for future in ended for number in future.result()]
+    _pass_on(edges, queue)
+    return done
 
 
 def perform(job: Job, edges: Edges) -> tuple[int, ...]:
@@ -107,20 +104,13 @@ def _claim_first(edges: Edges, first: int | None) -> list[Job]:
     return [job] if job else []
 
 
-def _claim_due(edges: Edges, queue: str) -> list[Job]:
+def _claim_due(edges: Edges, queue: str, most: int) -> list[Job]:
     with edges.store.read() as db:
-        if not jobs.waiting(db, queue):
+        if not jobs.waiting(db, queue, 1):
             # Mostly nothing waits: find out without queueing among the writers.
             return []
     with edges.store.write() as db:
-        return jobs.claim_due(db, queue, edges.owner, edges.settings.job_lease, TAKE)
-
-
-def _give_back(edges: Edges, batch: list[Job]) -> None:
-    with edges.store.write() as db:
-        for job in batch:
-            jobs.give_back(db, job)
-    edges.hint([Hint(job.id, job.queue) for job in batch])
+        return jobs.claim_due(db, queue, edges.owner, edges.settings.job_lease, most)
 
 
 def _pass_on(edges: Edges, queue: str) -> None:

@@ -55,11 +55,11 @@ class GitTree:
         return tuple(sorted(self._entries(found), key=lambda entry: entry.path))
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        """Raises Permanent for a path that is no file, or one that is too large."""
+        """A symbolic link reads as the text that it holds. Raises Permanent for other than files, or one too large."""
         wanted = list(paths)
         named = self._find(wanted)
         for path in wanted:
-            if path not in named or named[path].kind not in _FILES:
+            if path not in named or named[path].kind not in (*_FILES, EntryKind.SYMLINK):
                 what = "does not exist" if path not in named else f"is a {named[path].kind}, not a file"
                 raise Permanent(f"{self._shown}: {path}: {what}")
         blobs = self._database.blobs((found.oid for found in named.values()), self._fetch)
