@@ -69,7 +69,7 @@ def will_go(
     rest = Authors(_without_entries(live, taken), context.manager)
     going = [
         each
-        for each in still_there(live, once, claimed, context.type)
+        for each in still_there(live, once, claimed, context)
         if not rest.others(each.path) and not _is_default(each.live, each.path, context)
     ]
     return fields(going, Authors(live, context.manager))

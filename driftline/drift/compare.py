@@ -32,7 +32,7 @@ def compare(desired: Object, live: Object | None, context: Context) -> Verdict:
     claims = claims_of(desired, context.type)
     found = list(differences(sifted.desired, sifted.live, context.type))
     claimed = sifted.fields(claims.fields)
-    found += still_there(live, sifted.fields(once_applied(live, context)), claimed, context.type)
+    found += still_there(live, sifted.fields(once_applied(live, context)), claimed, context)
     shown = fields(found, Authors(live, context.manager))
     if fixed is not None:
         return Verdict(fixed.key, fixed.state, shown, fixed.reason)

@@ -20,7 +20,7 @@ class Context:
     owned_uid: str = ""
     """The uid we own, empty if we own none yet."""
     applied: FieldSet | None = None
-    """The field set of our last apply; None if we never applied."""
+    """What `dropped.remember` gave after our last apply; None if we never applied."""
     ignore: tuple[IgnoreRule, ...] = ()
     manager: str = MANAGER
     include_mutations: bool = False

@@ -16,7 +16,8 @@ from driftline.model.marks import MANAGER
 
 Tree = dict[str, Any]
 
-_SELF: Final = "."
+SELF: Final = "."
+"""The element of a node that is a member itself and has others below it."""
 _ROOT: Final = frozenset({"f:apiVersion", "f:kind", "f:status"})
 _METADATA: Final = frozenset(
     f"f:{name}"
@@ -123,7 +124,7 @@ def claims_of(desired: Mapping[str, Any], type_: Type | None) -> Claims:
     tree = walk.map(desired, type_ or DEDUCED, ())
     root = {element: node for element, node in tree.items() if element not in _ROOT}
     metadata = {element: node for element, node in root.get("f:metadata", {}).items() if element not in _METADATA}
-    metadata.pop(_SELF, None)
+    metadata.pop(SELF, None)
     root.pop("f:metadata", None)
     if metadata:
         root["f:metadata"] = metadata
@@ -211,11 +212,11 @@ class _Walk:
 
 
 def _node(member: bool, below: Tree) -> Tree:
-    return {_SELF: {}, **below} if member and below else below
+    return {SELF: {}, **below} if member and below else below
 
 
 def _member(node: Tree) -> bool:
-    return not node or _SELF in node
+    return not node or SELF in node
 
 
 def _canonical(tree: Mapping[str, Any]) -> Tree:
@@ -224,14 +225,14 @@ def _canonical(tree: Mapping[str, Any]) -> Tree:
         kind = element[:2]
         if kind == "f:":
             found[element] = _canonical(below) if below else {}
-        elif element == _SELF:
-            found[_SELF] = {}
+        elif element == SELF:
+            found[SELF] = {}
         elif kind in ("k:", "v:"):
             spelled = orjson.dumps(orjson.loads(element[2:]), option=orjson.OPT_SORT_KEYS).decode()
             found[kind + spelled] = _canonical(below)
         elif kind == "i:":
             found[element] = _canonical(below)
-    return {} if found.keys() == {_SELF} else found
+    return {} if found.keys() == {SELF} else found
 
 
 def _single(path: Path) -> Tree:
@@ -245,10 +246,10 @@ def _union(left: Tree, right: Tree) -> Tree:
     found = dict(left)
     for element, node in right.items():
         mine = left.get(element)
-        if element == _SELF or mine is None:
+        if element == SELF or mine is None:
             found[element] = node
             continue
-        below = _union({k: v for k, v in mine.items() if k != _SELF}, {k: v for k, v in node.items() if k != _SELF})
+        below = _union({k: v for k, v in mine.items() if k != SELF}, {k: v for k, v in node.items() if k != SELF})
         found[element] = _node(_member(mine) or _member(node), below)
     return found
 
@@ -256,7 +257,7 @@ def _union(left: Tree, right: Tree) -> Tree:
 def _difference(left: Tree, right: Tree) -> Tree:
     found: Tree = {}
     for element, node in left.items():
-        if element == _SELF:
+        if element == SELF:
             continue
         other = right.get(element)
         if other is None:
@@ -273,7 +274,7 @@ def _intersection(left: Tree, right: Tree) -> Tree:
     found: Tree = {}
     for element, node in left.items():
         other = right.get(element)
-        if other is None or element == _SELF:
+        if other is None or element == SELF:
             continue
         below = _intersection(node, other)
         member = _member(node) and _member(other)
@@ -290,12 +291,12 @@ def _without(tree: Tree, path: Path) -> Tree:
     if len(path) == 1:
         return rest
     left = _without(below, path[1:])
-    return {**rest, path[0]: left} if left and left.keys() != {_SELF} else {**rest, path[0]: {}} if left else rest
+    return {**rest, path[0]: left} if left and left.keys() != {SELF} else {**rest, path[0]: {}} if left else rest
 
 
 def _members(tree: Tree, above: Path) -> Iterator[Path]:
     for element, node in tree.items():
-        if element == _SELF:
+        if element == SELF:
             continue
         path = (*above, element)
         if _member(node):

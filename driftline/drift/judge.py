@@ -9,8 +9,8 @@ from typing import Final
 from driftline.drift.authors import Authors
 from driftline.drift.context import Context
 from driftline.drift.diff import changes
-from driftline.drift.dropped import once_applied, sort_out
-from driftline.drift.fields import FieldSet, owned_by
+from driftline.drift.dropped import once_applied, sort_out, still_there
+from driftline.drift.fields import FieldSet, fields_of, owned_by
 from driftline.drift.ignore import sift
 from driftline.drift.report import fields, names
 from driftline.drift.standing import standing
@@ -73,8 +73,15 @@ def judge_refusal(desired: Object, live: Object | None, refusal: Refusal, messag
         # Not an immutable field: the name belongs to another object now. Recreating would delete a stranger.
         state = VerdictState.RECREATED
     sifted = sift(desired, live or {}, None, context)
-    found = differences(sifted.desired, sifted.live, context.type) if live else ()
-    return Verdict(key_of(desired), state, fields(found, Authors(live or {}, context.manager)), message)
+    if live is None:
+        return Verdict(key_of(desired), state, reason=message)
+    authors = Authors(live, context.manager)
+    found = differences(sifted.desired, sifted.live, context.type)
+    claimed = sifted.fields(fields_of(desired, context.type))
+    gone = still_there(live, sifted.fields(once_applied(live, context)), claimed, context)
+    # What others still hold may be why the apply was refused: a second volume source, a second probe.
+    leftovers = [each for each in gone if authors.others(each.path)]
+    return Verdict(key_of(desired), state, fields(found, authors), message, fields(leftovers, authors))
 
 
 def _set(body: Object, manager: str) -> FieldSet:

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from driftline.drift.fields import FieldSet, entries_of, owned_by
 from driftline.drift.paths import json_pointer, locate
 from driftline.drift.schema import Type
 from driftline.model.drift import FieldDrift, Verdict, VerdictState
+from driftline.model.marks import MANAGER
 from driftline.model.objects import Object
 
 Step = dict[str, Any]
@@ -20,24 +22,45 @@ def removal_patch(live: Object, leftovers: Iterable[FieldDrift], type_: Type | N
     places = [found for each in leftovers if (found := locate(live, each.elements, type_)) and each.elements]
     # From the end of each list to its beginning: what is removed then moves nothing that is still to be removed.
     places.sort(key=lambda found: [(isinstance(part, int), part) for part in found[0]], reverse=True)
-    metadata = live["metadata"]
-    steps: list[Step] = [
-        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
-    ]
+    steps = _unchanged(live)
     for place, value in places:
         pointer = json_pointer(place)
         steps += [{"op": "test", "path": pointer, "value": value}, {"op": "remove", "path": pointer}]
     return steps
 
 
+def release_patch(live: Object, leftovers: Iterable[FieldDrift], manager: str = MANAGER) -> list[Step]:
+    """The JSON patch that makes leftovers ours alone without touching a value; the next apply then removes them.
+
+    For leftovers that cannot go by themselves, because without what the apply brings the object would not be valid.
+    Every other manager loses these fields. Fails with 409 or 422 if the object is no longer as in `live`.
+    """
+    paths = [each.elements for each in leftovers if each.elements]
+    entries = []
+    for entry in entries_of(live):
+        held = FieldSet.parse(entry.get("fieldsV1"))
+        ours = (entry.get("manager"), entry.get("operation"), entry.get("subresource") or "") == (manager, "Apply", "")
+        for path in paths:
+            held = held.union(FieldSet.of(path)) if ours else held.without(path)
+        entries.append({**entry, "fieldsV1": held.to_fields_v1()})
+    if owned_by(live, manager) is None:
+        mine = {"manager": manager, "operation": "Apply", "apiVersion": live["apiVersion"], "fieldsType": "FieldsV1"}
+        entries.append({**mine, "fieldsV1": FieldSet.of(*paths).to_fields_v1()})
+    return [
+        *_unchanged(live),
+        {"op": "replace", "path": "/metadata/managedFields", "value": [one for one in entries if one["fieldsV1"]]},
+    ]
+
+
 def settle(verdict: Verdict, answers: Mapping[str, Object | None], type_: Type | None = None) -> Verdict:
     """Keep only the leftovers that a removal really removes.
 
     `answers` holds, by the leftover's path, the object after a dry run of its `removal_patch`, or None if that was
-    refused. A value that comes back is a default: a fresh object made from Git would hold it, too.
+    refused (then it stays a leftover). A value that comes back is a default: a fresh object made from Git has it, too.
     """
-    kept = tuple(each for each in verdict.leftovers if _removes(each, answers, type_))
+    refused = {each.elements[:-1] for each in verdict.leftovers if answers.get(each.path, each) is None}
+    # A default that comes back only because its struct cannot go piece by piece goes with the struct.
+    kept = tuple(each for each in verdict.leftovers if _removes(each, answers, type_) or each.elements[:-1] in refused)
     if verdict.state is not VerdictState.DRIFTED or verdict.fields or kept:
         return replace(verdict, leftovers=kept)
     return replace(
@@ -45,11 +68,19 @@ def settle(verdict: Verdict, answers: Mapping[str, Object | None], type_: Type |
     )
 
 
+def _unchanged(live: Object) -> list[Step]:
+    metadata = live["metadata"]
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+    ]
+
+
 def _removes(leftover: FieldDrift, answers: Mapping[str, Object | None], type_: Type | None) -> bool:
     if leftover.path not in answers:
         return True
     answer = answers[leftover.path]
     if answer is None:
-        return False
+        return True
     found = locate(answer, leftover.elements, type_)
     return found is None or found[1] != leftover.live

@@ -22,7 +22,7 @@ _WITH_PODS: Final = frozenset(
 
 
 def prepare(desired: Object) -> Object:
-    """A copy without what only the server may set, with `stringData` folded into `data`, and without repeated `env` names.
+    """A copy without what only the server may set, with `stringData` folded into `data` and no repeated `env` names.
 
     Of an environment variable that is set twice the last one counts, as it does in the container. Server-side apply
     would refuse both. Preparing twice changes nothing.
