@@ -1,4 +1,4 @@
-"""The Flask application: webhooks, signing in, API, UI and health behind one guard. gunicorn serves `service.web:app`."""
+"""The Flask application: webhooks, signing in, API, UI, health, behind one guard. gunicorn serves `service.web:app`."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,7 @@
-"""Read what was asked: query parameters as the table says, JSON bodies field by field. Refuses with names and reasons."""
+"""Read what was asked: query parameters as the table says, JSON bodies field by field; refuse what is wrong by name."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import request
 
@@ -128,6 +128,6 @@ def texts_in(found: Any, name: str) -> list[str] | None:
     return value
 
 
-def wrong(text: str) -> Any:
+def wrong(text: str) -> NoReturn:
     """Answer 400."""
     refuse(400, text, Code.INVALID_ARGUMENT)

@@ -1,4 +1,4 @@
-"""JSON merge patch (RFC 7386) and JSON patch (RFC 6902), on plain JSON values. Pure; the given document stays as it is."""
+"""JSON merge patch (RFC 7386) and JSON patch (RFC 6902) of plain values. Pure: the given document stays as it is."""
 
 from copy import deepcopy
 from typing import Any

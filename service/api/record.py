@@ -122,7 +122,7 @@ def retried(asked: Arguments, job: str) -> Response:
             audit.append(db, current_user().name, "job.retry", f"job:{number}", {"new": new})
     if new is None:
         refuse(404, f"job {job[:20]}: is not quarantined", Code.NOT_FOUND)
-    here().hint(hints([new]))
+    here().hint(hints((new,)))
     return jsonify(id=new)
 
 

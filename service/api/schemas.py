@@ -28,7 +28,8 @@ def ref(name: str) -> Schema:
 
 
 def _page(items: Schema) -> Schema:
-    return _object("items", metadata=_object(**{"continue": TEXT}), items=_list(items))
+    metadata: Schema = {"type": "object", "properties": {"continue": TEXT}}
+    return _object("items", metadata=metadata, items=_list(items))
 
 
 _KEY = {"group": TEXT, "kind": TEXT, "namespace": TEXT, "name": TEXT}

@@ -28,8 +28,8 @@ def readings(edges: Edges) -> Iterator[Reading]:
     for queue in jobs.Queue:
         age = ages[queue].total_seconds() if queue in ages else 0.0
         yield Reading("driftline_queue_age_seconds", "How long the first due job has waited", age, {"queue": queue})
-    for (queue, state), number in waiting.items():
-        labels = {"queue": str(queue), "state": str(state)}
+    for (name, state), number in waiting.items():
+        labels = {"queue": str(name), "state": str(state)}
         yield Reading("driftline_jobs_open", "Jobs that have not ended, by queue and state", number, labels)
     for (sync, health), number in apps.items():
         labels = {"sync": str(sync), "health": str(health)}

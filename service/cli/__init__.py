@@ -1,1 +1,1 @@
-"""The `driftline` command."""
+"""The command line, `driftline`. Commands are loaded when they are called: starting must cost nothing."""
