@@ -110,6 +110,7 @@ class World:
         self.env = self.environment()
         self.driftline("migrate")
         self.api.token = self.driftline("token", "create", ADMIN, "--note", "this machine").split()[-1]
+        self.env |= {"DRIFTLINE_SERVER": self.url, "DRIFTLINE_AUTH_TOKEN": self.api.token}
         self.start_processes()
         self.wait_ready()
         return self
