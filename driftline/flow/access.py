@@ -7,7 +7,6 @@ import orjson
 from sqlalchemy import Connection
 
 from driftline.adapters.sealing import context
-from driftline.adapters.store import repositories
 from driftline.adapters.store.repositories import RepositoryRow
 from driftline.flow.edges import Edges
 from driftline.model.access import ClusterAccess, RepositoryAccess
@@ -22,7 +21,7 @@ def repository(db: Connection, edges: Edges, row: RepositoryRow) -> RepositoryAc
     """How to reach a repository: its own credentials, else those of the template that covers its URL."""
     holder = row
     if row.credentials is None:
-        holder = repositories.template_for(db, row.url_normal, row.project) or row
+        holder = edges.templates(db).covering(row.url_normal, row.project) or row
     secret: Mapping[str, Any] = {}
     if holder.credentials is not None:
         secret = orjson.loads(

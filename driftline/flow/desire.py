@@ -16,7 +16,6 @@ from driftline.desired import revision
 from driftline.desired.finalise import Desired, finalise
 from driftline.desired.inputs import Inputs
 from driftline.desired.tree import Tree
-from driftline.flow import access
 from driftline.flow.desires import Target
 from driftline.flow.edges import Edges
 from driftline.model.access import RepositoryAccess
@@ -67,14 +66,18 @@ def wish(
     repositories: Sequence[RepositoryRow],
     revisions: Sequence[str],
     target: Target,
+    credentials: Sequence[RepositoryAccess],
     fast: bool = True,
+    known: tuple[str, int | None] = ("", None),
 ) -> Wish:
     """Render an application at exact commits, or take the render that has the same content.
 
+    `known` is the content address and the stored render of the last look. Another render of the same content is only
+    looked for where making one means starting a tool.
+
     Raises Permanent or Temporary as the renderers do; `Cold` if `fast` is asked for and a tool has to be started.
     """
-    with edges.store.read() as db:
-        credentials = [access.repository(db, edges, row) for row in repositories]
+    known_key, known_render = known
     trees = [
         tree_at(edges, each, source.target_revision, commit)
         for each, source, commit in zip(credentials, app.sources, revisions, strict=True)
@@ -86,9 +89,13 @@ def wish(
         if source.path or source.chart or not source.ref
     ]
     inputs = tuple(edges.renderers.inputs(each) for each in requests)
-    key = digest([each.key for each in inputs])
-    with edges.store.read() as db:
-        stored = renders.find(db, key)
+    key = address(inputs)
+    stored = None
+    if key == known_key:
+        stored = known_render
+    elif any(each.tool in COLD for each in inputs):
+        with edges.store.read() as db:
+            stored = renders.find(db, key)
     remembered = edges.desires.get(app, key, target) if stored else None
     if remembered is not None and stored is not None:
         return Wish(remembered, tuple(revisions), key, inputs, stored)
@@ -106,6 +113,11 @@ def wish(
     edges.desires.put(app, key, target, desired)
     content = b"" if row else orjson.dumps(made)
     return Wish(desired, tuple(revisions), key, inputs, row.id if row else None, content, tuple(made["warnings"]))
+
+
+def address(inputs: Sequence[Inputs]) -> str:
+    """The content address of a render of several sources."""
+    return digest([each.key for each in inputs])
 
 
 def tree_at(edges: Edges, credentials: RepositoryAccess, target_revision: str, commit: str) -> Tree:

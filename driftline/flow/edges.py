@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection
 from structlog.typing import FilteringBoundLogger
 
 from driftline.adapters.cluster.cluster import Cluster
@@ -20,6 +22,7 @@ from driftline.adapters.notify import NotifySettings
 from driftline.adapters.render.renderers import Renderers
 from driftline.adapters.sealing import Sealer, context
 from driftline.adapters.settings import Settings
+from driftline.adapters.store import repositories
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.engine import Store
 from driftline.adapters.store.installation import installation_id
@@ -51,6 +54,22 @@ class Clusters:
             return found
 
 
+TEMPLATES_LAST = 3.0
+"""Seconds after which credential templates are read again."""
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Credentials for every URL below their own, as they were a moment ago."""
+
+    rows: tuple[repositories.RepositoryRow, ...]
+    until: float = field(default_factory=lambda: time.monotonic() + TEMPLATES_LAST)
+
+    def covering(self, url_normal: str, project: str) -> repositories.RepositoryRow | None:
+        """The template with the longest URL that covers this one, of the project or of everybody."""
+        return repositories.template_among(self.rows, url_normal, project)
+
+
 @dataclass(frozen=True)
 class Edges:
     """The outside of one process. Thread-safe; made after a fork, never before."""
@@ -75,6 +94,7 @@ class Edges:
     jobs_pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, thread_name_prefix="job"))
     schemas: SchemaCache = field(default_factory=SchemaCache)
     desires: DesireCache = field(default_factory=DesireCache)
+    _templates: dict[str, "Templates"] = field(default_factory=dict)
     _offers: dict[str, tuple[Kinds, str, tuple[str, ...]]] = field(default_factory=dict)
 
     @cached_property
@@ -105,6 +125,13 @@ class Edges:
         """The kubeconfig behind `in-cluster` outside a Pod, empty inside one."""
         path = self.settings.kubeconfig.split(":")[0]
         return Path(path).read_text(encoding="utf-8") if path else ""
+
+    def templates(self, db: Connection) -> "Templates":
+        """The credential templates, read at most every few seconds: each look at an application asks for them."""
+        known = self._templates.get("")
+        if known is None or time.monotonic() > known.until:
+            known = self._templates[""] = Templates(tuple(repositories.everything(db, templates=True)))
+        return known
 
     def target(self, cluster: Cluster, marks: Marks) -> Target:
         """The cluster side of a render. What follows from discovery alone is worked out once per discovery."""

@@ -28,7 +28,7 @@ from driftline.model.alert import Condition, Signal
 from driftline.model.drift import VerdictState
 from driftline.model.errors import Failure, Temporary
 from driftline.model.health import Health, HealthStatus, SyncStatus
-from driftline.model.objects import Key, annotations_of
+from driftline.model.objects import Key, Object, annotations_of
 from driftline.model.plan import Op
 from driftline.model.sync import OperationPhase, ResultStatus
 from driftline.sync import options, texts
@@ -103,7 +103,7 @@ def _object_row(written: Written, run: Run) -> ObjectChanges:
         "reason": "",
         "health_status": health.status if health else HealthStatus.HEALTHY,
         "health_message": health.message if health else "",
-        "health_relevant": annotations_of(desired).get(IGNORE_HEALTH, "").lower() != "true",
+        "health_relevant": _health_counts(desired),
     }
 
 
@@ -134,6 +134,8 @@ def _save_sightings(db: Connection, run: Run, sightings: list[live.Sighting]) ->
         else:
             fresh.append(each)
     live.upsert_many(db, cluster_id, fresh, run.edges.now())
+    run.seen_live.update({each.key_id: each for each in fresh})
+    run.seen_live.update({key_id: row for key_id, row in known.items() if key_id not in run.seen_live})
     if overtaken:
         run.wake += hints(jobs.request_many(db, [app_request(run.situation.row.id)]))
 
@@ -169,12 +171,12 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
         if succeeded and _counts_as_deployment(run):
             histories.append(db, _deployment(run, now), situation.app.history_limit)
         if not run.ask.dry_run:
-            health = _health_after(db, run)
+            health = _health_after(run)
             changes["health_status"], changes["health_message"] = health.status, health.message
             raised += wellbeing.signals_of(situation.row, health)
         changes["last_sync_id"] = run.sync_id
         applications.set_status(db, situation.row.id, **changes)
-        run.wake += signals.raise_signals(db, run.edges, raised)
+        run.wake += signals.raise_signals(db, run.edges, raised, situation.row)
         again = phase is OperationPhase.SUPERSEDED or _left_behind(run)
         jobs.finish(db, situation.job, run_at=now if again else None)
     if phase is OperationPhase.SUPERSEDED:
@@ -271,11 +273,26 @@ def _deployment(run: Run, now: datetime) -> histories.Deployment:
     )
 
 
-def _health_after(db: Connection, run: Run) -> Health:
+def _health_after(run: Run) -> Health:
+    """From what was written in this turn, else from what was known before it."""
     situation = run.situation
-    owned = [row for row in objects.of_application(db, situation.row.id) if not is_child(row.key)]
-    seen = live.of_keys(db, situation.row.cluster_id or 0, [row.key_id for row in owned])
-    return wellbeing.of_application(owned, seen)
+    relevant = {key: row.health_relevant for key, row in situation.owned.items() if row.state != ObjectState.LEAVING}
+    for key, result in run.results.items():
+        if result.status is ResultStatus.PRUNED:
+            relevant.pop(key, None)
+        elif key in run.found.wanted and result.status is ResultStatus.SYNCED:
+            relevant[key] = _health_counts(run.found.wanted[key].body)
+    return wellbeing.of_objects(
+        [
+            (key, run.seen_live.get(key.id) or situation.live.get(key.id), counts)
+            for key, counts in sorted(relevant.items())
+            if not is_child(key)
+        ]
+    )
+
+
+def _health_counts(desired: Object) -> bool:
+    return annotations_of(desired).get(IGNORE_HEALTH, "").lower() != "true"
 
 
 def wait_for_retry(run: Run, intent: Fail, at: datetime) -> None:

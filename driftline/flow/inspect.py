@@ -69,7 +69,7 @@ def plan(edges: Edges, name: str, revision: str = "", prune: bool | None = None)
     found = _look(edges, name, revision)
     app = found.situation.app
     wanted = prune if prune is not None else bool(app.automated and app.automated.prune)
-    made, _ = make_plan(edges, found, Ask(prune=wanted, started_at=edges.now()))
+    made, _ = make_plan(edges, found, Ask(prune=wanted, started_at=edges.now(), check_owners=True))
     view = plan_view(made, edges.settings.signing_key.encode())
     return PlanView(view, made.empty and not made.held and not made.problems, made.digest, found.wish.revisions)
 

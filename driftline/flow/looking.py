@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from driftline.adapters.store.objects import ObjectRow, ObjectState
+from driftline.desired.inputs import Inputs
 from driftline.flow import desire
 from driftline.flow.children import is_child, wanted_children
 from driftline.flow.comparing import Compared, Comparer, Ledger
@@ -166,4 +167,16 @@ def render(edges: Edges, situation: Situation, seen: View) -> Wish:
     overrides = request.get("revisions") or ()
     revisions = desire.resolve(situation.app, situation.repositories, overrides)
     fast = situation.job.queue == "fast"
-    return desire.wish(edges, situation.app, situation.repositories, revisions, seen.target, fast)
+    row = situation.row
+    items = (row.inputs or {}).get("items", ()) if row.inputs else ()
+    known = (desire.address([Inputs.from_json(each) for each in items]), row.render_id) if items else ("", None)
+    return desire.wish(
+        edges,
+        situation.app,
+        situation.repositories,
+        revisions,
+        seen.target,
+        situation.credentials,
+        fast,
+        known,
+    )

@@ -33,6 +33,8 @@ class Ask:
     exists: frozenset[Key] = frozenset()
     """Keys that an earlier attempt meant to create and found there: they are looked at by name first."""
     started_at: datetime | None = None
+    check_owners: bool = False
+    """Whether to look for other owners before claiming; without it the claim itself finds them."""
 
     def to_json(self) -> dict[str, Any]:
         """For the sync's row."""
@@ -74,7 +76,7 @@ def plan_input(edges: Edges, found: Look, ask: Ask) -> PlanInput:
         verdicts=found.compared.verdicts,
         owned={key: owned_row(row) for key, row in found.situation.owned.items()},
         live=live,
-        others=_others(edges, found),
+        others=_others(edges, found) if ask.check_owners else {},
         hooks=tuple(Wanted(body, "") for body in found.wish.desired.hooks),
         options=PlanOptions(
             application=found.situation.row.name,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from driftline.adapters.store import alerts, applications, jobs, outbox
+from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.jobs import Job
 from driftline.adapters.taskqueue import Hint
 from driftline.alerts import state
@@ -22,14 +23,23 @@ from driftline.model.masking import scrub_value
 SUBSCRIPTIONS = "notifications.argoproj.io/subscriptions"
 
 
-def raise_signals(db: Connection, edges: Edges, signals: Sequence[Signal]) -> list[Hint]:
-    """Record what became of each signal's alert, and queue what people hear of it."""
+def raise_signals(
+    db: Connection, edges: Edges, signals: Sequence[Signal], about: ApplicationRow | None = None
+) -> list[Hint]:
+    """Record what became of each signal's alert, and queue what people hear of it.
+
+    `about` is the application that they concern, where the caller has it at hand.
+    """
+    scopes = _Scopes(db, about)
     told = [state.to_root(signal) for signal in signals]
+    # A message without an end that nobody subscribed to needs no row: most syncs succeed unheard.
+    told = [
+        each for each in told if not each.once or recipients(each.condition, scopes.of(each.subject), routes(edges))
+    ]
     if not told:
         return []
     known = alerts.remembered(db, {state.slot(signal) for signal in told})
     queued: list[outbox.Outgoing] = []
-    scopes = _Scopes(db)
     for signal in told:
         row = known.get(state.slot(signal))
         open_alert = decode_alert(row.state) if row else None
@@ -83,9 +93,11 @@ def _alert_row(db: Connection, edges: Edges, change: AlertChange, known: alerts.
 class _Scopes:
     """Annotations and labels of the applications that signals are about, read once per transaction."""
 
-    def __init__(self, db: Connection) -> None:
+    def __init__(self, db: Connection, about: ApplicationRow | None = None) -> None:
         self._db = db
         self._found: dict[str, tuple[Scope, ...]] = {}
+        if about is not None:
+            self._found[f"app:{about.name}"] = (scope_of(about.document.get("metadata") or {}),)
 
     def of(self, subject: str) -> tuple[Scope, ...]:
         if subject not in self._found:

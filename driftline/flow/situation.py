@@ -1,7 +1,7 @@
 """Everything the database knows of one application, read in one transaction before a look at it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import orjson
@@ -15,9 +15,11 @@ from driftline.adapters.store.live import LiveRow
 from driftline.adapters.store.objects import ObjectRow
 from driftline.adapters.store.repositories import RepositoryRow
 from driftline.adapters.store.syncs import SyncRow
+from driftline.flow import access
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import number_of
 from driftline.formats.application import application
+from driftline.model.access import RepositoryAccess
 from driftline.model.application import Application
 from driftline.model.marks import Marks
 from driftline.model.objects import Key
@@ -43,6 +45,8 @@ class Situation:
     """What it still owns in another cluster, after its destination was changed."""
     live: Mapping[str, LiveRow]
     marks: Marks
+    credentials: tuple[RepositoryAccess, ...] = field(default=(), repr=False)
+    """How to reach each source's repository."""
 
     @property
     def uid(self) -> str:
@@ -63,12 +67,14 @@ def read(db: Connection, job: Job, row: ApplicationRow, edges: Edges) -> Situati
     everything = objects.of_application(db, row.id)
     here = {cluster.uid if cluster else "", OWN}
     seen = live.of_application(db, row.id) if everything else {}
+    sources = repositories.of_application(db, row.id)
     return Situation(
         job=job,
         row=row,
         app=parsed(row),
         cluster=cluster,
-        repositories=tuple(repositories.of_application(db, row.id)),
+        repositories=tuple(sources),
+        credentials=tuple(access.repository(db, edges, each) for each in sources),
         sync=syncs.open_of(db, row.id),
         owned={each.key: each for each in everything if each.cluster_uid in here},
         elsewhere=tuple(each for each in everything if each.cluster_uid not in here),

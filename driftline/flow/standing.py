@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from driftline.adapters.store import applications, drifts, jobs, live, objects
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.drifts import FieldFound
-from driftline.adapters.store.objects import ObjectChanges
+from driftline.adapters.store.live import LiveRow
+from driftline.adapters.store.objects import ObjectChanges, ObjectState
 from driftline.adapters.taskqueue import Hint
 from driftline.alerts.texts import drift_facts
 from driftline.drift.projection import owned_digest
@@ -102,14 +103,17 @@ def record(
     found: Look,
     memory: Memory,
     error: str = "",
-    new_fights: Sequence[Fight] = (),
+    new_fights: Sequence[Fight] | None = None,
     render_id: int | None = None,
 ) -> list[Hint]:
-    """Save what a look found (verdicts, drift, status, health) and tell people, in the caller's transaction."""
+    """Save what a look found (verdicts, drift, status, health) and tell people, in the caller's transaction.
+
+    `new_fights=None` leaves the known ones as they are.
+    """
     situation = found.situation
     now = edges.now()
     wake = record_objects(db, edges, found)
-    health = _health(db, found)
+    health = _health(found)
     pairs = [(each.type, each.message) for each in found.status.conditions]
     if error:
         pairs.append(("SyncError", error))
@@ -126,12 +130,15 @@ def record(
         changes["inputs"] = inputs_json(found)
     if (health.status, health.message) != (situation.row.health_status, situation.row.health_message):
         changes["health_status"], changes["health_message"] = health.status, health.message
-    remembered = memory.with_fights(found.target, new_fights)
+    remembered = memory if new_fights is None else memory.with_fights(found.target, new_fights)
     if remembered != Memory.of(situation.row):
         changes["self_heal"] = remembered.to_json()
     applications.set_status(db, situation.row.id, **changes)
-    raised = [*wellbeing.signals_of(situation.row, health), *_signals(edges, found, new_fights)]
-    return [*wake, *signals.raise_signals(db, edges, raised)]
+    raised = [*wellbeing.signals_of(situation.row, health), *_signals(edges, found, new_fights or ())]
+    if render_id is not None:
+        # A plan is about to run: what it repairs is told now, everything else when it has ended.
+        raised = [each for each in raised if each.active]
+    return [*wake, *signals.raise_signals(db, edges, raised, situation.row)]
 
 
 def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
@@ -206,11 +213,19 @@ def _last_clean(situation: Situation, key: Key) -> datetime | None:
     return max(row.updated_at, situation.row.checked_at or row.updated_at, seen.seen_at if seen else row.updated_at)
 
 
-def _health(db: Connection, found: Look) -> Health:
+def _health(found: Look) -> Health:
+    """From what was read just now, else from what is known."""
     situation = found.situation
-    owned = [row for row in situation.owned.values() if not is_child(row.key)]
-    seen = live.of_keys(db, situation.row.cluster_id or 0, [row.key_id for row in owned]) if owned else {}
-    return wellbeing.of_application(owned, seen)
+    objects_: list[tuple[Key, LiveRow | live.Sighting | None, bool]] = []
+    for key, row in situation.owned.items():
+        if is_child(key) or row.state == ObjectState.LEAVING:
+            continue
+        seen: LiveRow | live.Sighting | None = situation.live.get(key.id)
+        if key in found.compared.bodies:
+            body = found.compared.bodies[key]
+            seen = observe.sighting(key, body) if body is not None else None
+        objects_.append((key, seen, row.health_relevant))
+    return wellbeing.of_objects(objects_)
 
 
 def _signals(edges: Edges, found: Look, new_fights: Sequence[Fight]) -> list[Signal]:

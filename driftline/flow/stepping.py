@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from driftline.adapters.sealing import context as sealed_for
 from driftline.adapters.store import jobs, objects, syncs
+from driftline.adapters.store.live import LiveRow, Sighting
 from driftline.adapters.store.objects import Claim
 from driftline.adapters.store.syncs import Step, SyncRow
 from driftline.adapters.taskqueue import Hint
@@ -105,6 +106,8 @@ class Run:
     present: dict[Key, str] = field(default_factory=dict)
     unsaved: list[Written] = field(default_factory=list)
     gone: set[Key] = field(default_factory=set)
+    seen_live: dict[str, LiveRow | Sighting] = field(default_factory=dict)
+    """What this turn's writes showed, by key id; where a watch has seen something newer, that."""
     wake: list[Hint] = field(default_factory=list)
     attempt_at: datetime | None = None
     retries: int = 0
@@ -156,7 +159,8 @@ class Run:
                 jobs.finish(db, self.situation.job, run_at=now + SOON)
             return False
         if conflicts:
-            # Someone claimed an object between our read and our write: plan again, it is named as a conflict now.
+            # Some of it belongs to another application: plan again, with that known.
+            self.ask = replace(self.ask, check_owners=True)
             return self.plan_attempt()
         return True
 

@@ -1,12 +1,12 @@
 """The health of whole applications, from what is known of their objects: many of them in a few statements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from driftline.adapters.store import applications, live, objects
 from driftline.adapters.store.applications import ApplicationRow, Changes
-from driftline.adapters.store.live import LiveRow
+from driftline.adapters.store.live import LiveRow, Sighting
 from driftline.adapters.store.objects import ObjectRow, ObjectState
 from driftline.adapters.taskqueue import Hint
 from driftline.flow import signals
@@ -14,6 +14,7 @@ from driftline.flow.edges import Edges
 from driftline.health.application import application_health
 from driftline.model.alert import Condition, Signal
 from driftline.model.health import Health, HealthStatus
+from driftline.model.objects import Key
 
 
 def update(db: Connection, edges: Edges, application_ids: Sequence[int]) -> list[Hint]:
@@ -34,22 +35,22 @@ def update(db: Connection, edges: Edges, application_ids: Sequence[int]) -> list
     return signals.raise_signals(db, edges, found)
 
 
-def of_application(owned: Sequence[ObjectRow], seen: Mapping[str, LiveRow]) -> Health:
+def of_application(owned: Iterable[ObjectRow], seen: Mapping[str, LiveRow]) -> Health:
     """The health of one application from its inventory and the live rows of its objects."""
-    parts = []
-    alive = 0
-    for row in owned:
-        if row.state == ObjectState.LEAVING:
-            continue
-        found = seen.get(row.key_id)
-        missing = found is None or found.gone
-        alive += not missing
-        health = Health(HealthStatus.MISSING) if missing or found is None else _of(found)
-        parts.append((row.key, health, not row.health_relevant))
+    kept = [row for row in owned if row.state != ObjectState.LEAVING]
+    return of_objects([(row.key, seen.get(row.key_id), row.health_relevant) for row in kept])
+
+
+def of_objects(objects: Sequence[tuple[Key, LiveRow | Sighting | None, bool]]) -> Health:
+    """The health of an application whose objects were seen like this: key, what was seen, whether its health counts."""
+    parts = [(key, _of(found), not relevant) for key, found, relevant in objects]
+    alive = sum(health.status is not HealthStatus.MISSING for _, health, _ in parts)
     return application_health(parts, alive, len(parts))
 
 
-def _of(found: LiveRow) -> Health:
+def _of(found: LiveRow | Sighting | None) -> Health:
+    if found is None or (isinstance(found, LiveRow) and found.gone):
+        return Health(HealthStatus.MISSING)
     if found.deleting:
         return Health(HealthStatus.PROGRESSING, "Pending deletion")
     return Health(found.health_status, found.health_message)

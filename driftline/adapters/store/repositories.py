@@ -141,9 +141,13 @@ def everything(db: Connection, projects: Sequence[str] | None = None, templates:
 
 def template_for(db: Connection, url_normal: str, project: str) -> RepositoryRow | None:
     """The template with the longest URL that covers this one at a path boundary, of the project or of everybody."""
-    fitting = [
-        row for row in everything(db, ["", project], templates=True) if _covers(row.url_normal.rstrip("/"), url_normal)
-    ]
+    return template_among(everything(db, ["", project], templates=True), url_normal, project)
+
+
+def template_among(rows: Sequence[RepositoryRow], url_normal: str, project: str) -> RepositoryRow | None:
+    """The same among templates that were read before."""
+    allowed = [row for row in rows if row.project in ("", project)]
+    fitting = [row for row in allowed if _covers(row.url_normal.rstrip("/"), url_normal)]
     return max(fitting, key=lambda row: (len(row.url_normal), row.project == project), default=None)
 
 
