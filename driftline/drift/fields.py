@@ -291,7 +291,11 @@ def _without(tree: Tree, path: Path) -> Tree:
     if len(path) == 1:
         return rest
     left = _without(below, path[1:])
-    return {**rest, path[0]: left} if left and left.keys() != {SELF} else {**rest, path[0]: {}} if left else rest
+    if left is below:
+        return tree
+    if not left:
+        return rest
+    return {**rest, path[0]: {} if left.keys() == {SELF} else left}
 
 
 def _members(tree: Tree, above: Path) -> Iterator[Path]:

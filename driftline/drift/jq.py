@@ -105,6 +105,8 @@ class _Parser:
                 if following is not None and following.kind == "string":
                     self._next += 1
                     steps.append(_member(orjson.loads(following.text)))
+                elif steps or (following is not None and following.text == "."):
+                    raise self._unexpected()
                 else:
                     steps.append(lambda at, body: iter([(at, body)]))
             elif token.text == "[" and steps:

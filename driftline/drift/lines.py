@@ -1,12 +1,12 @@
 """JSON values as lines of YAML, for people and for line diffs: keys sorted, no anchors, no line folding."""
 
+import json
 import re
 from typing import Any, Final
 
-import orjson
-
 _FIRST: Final = ("apiVersion", "kind", "metadata", "name")
-_PLAIN: Final = re.compile(r"[A-Za-z_./][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
+_PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
+_ESCAPES: Final = {"\n": "\\n", "\t": "\\t"}
 _RESERVED: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n", "~", ".nan", ".inf"})
 
 
@@ -48,9 +48,20 @@ def _literal(text: str) -> bool:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
-        plain = _PLAIN.fullmatch(value) and value.lower() not in _RESERVED
-        return value if plain else orjson.dumps(value).decode()
-    return orjson.dumps(value).decode()
+        return value if _PLAIN.fullmatch(value) and value.lower() not in _RESERVED else _quoted(value)
+    return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(_escaped(char) for char in text) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in ('"', "\\"):
+        return f"\\{char}"
+    if char.isprintable():
+        return char
+    return _ESCAPES.get(char) or (f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}")
 
 
 def _order(name: str) -> tuple[int, str]:

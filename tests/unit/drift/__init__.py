@@ -1,0 +1,1 @@
+"""The comparison, without a cluster: on schemas and answers recorded from a real API server."""
