@@ -107,7 +107,7 @@ def _placed(app: Application, checkout: Path) -> tuple[Application, DirectoryTre
     place, tail = checkout.resolve(), inside.parts
     if place.parts[-len(tail) :] == tail:
         return app, DirectoryTree(Path(*place.parts[: -len(tail)]))
-    return replace(app, sources=(replace(source, path="."),)), DirectoryTree(checkout)
+    raise Permanent(f"{checkout}: has no directory {source.path}; give a checkout of {app.name}'s repository")
 
 
 def _render(app: Application, tree: DirectoryTree, reader: Reader, settings: Settings, marks: Marks) -> Desired:
