@@ -11,6 +11,7 @@ from itertools import groupby
 
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.drift.adoption import migration
+from driftline.drift.collisions import list_patch
 from driftline.drift.leftovers import removal_patch
 from driftline.drift.schema import Type
 from driftline.model.cluster import ApiRefused, Applied, Kinds, Refusal, Resource
@@ -85,14 +86,29 @@ class Writer:
             return self._recreate(change, resource, body)
         if change.op is Op.ADOPT:
             self._migrate(change, resource)
-        manager = self.managers.get(change.key, MANAGER)
-        applied = self.cluster.apply(resource, body, manager=manager, uid=change.uid, dry_run=self.dry_run)
+        applied = self._apply(change, resource, body)
         if change.leftovers and not self.dry_run:
             patch = removal_patch(applied.body, change.leftovers, self.types(body))
             if patch:
                 after = self.cluster.json_patch(resource, change.key.namespace, change.key.name, patch)
                 applied = Applied(after, applied.created)
         return _done(change, applied)
+
+    def _apply(self, change: Change, resource: Resource, body: Object) -> Applied:
+        """Apply; if hand-made items in Git's lists make the result invalid, put those lists back first."""
+        manager = self.managers.get(change.key, MANAGER)
+        try:
+            return self.cluster.apply(resource, body, manager=manager, uid=change.uid, dry_run=self.dry_run)
+        except ApiRefused as refused:
+            if refused.refusal is not Refusal.INVALID or self.dry_run or change.op is not Op.UPDATE:
+                raise
+            key = change.key
+            live = self.cluster.get(resource, key.namespace, key.name)
+            patch = list_patch(body, live) if live and live["metadata"]["uid"] == change.uid else []
+            if not patch:
+                raise
+            self.cluster.json_patch(resource, key.namespace, key.name, patch)
+        return self.cluster.apply(resource, body, manager=manager, uid=change.uid)
 
     def _create(self, change: Change, resource: Resource, body: Object) -> Written:
         """A create must create. An object that is there after all is looked at first, then planned again."""

@@ -1,12 +1,13 @@
 """Find out what differs between Git and a cluster for one application, asking the API server only about suspects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.adapters.store.live import LiveRow
 from driftline.adapters.store.objects import ObjectRow, ObjectState
+from driftline.drift.collisions import list_patch
 from driftline.drift.compare import compare, judge, judge_refusal
 from driftline.drift.context import Context
 from driftline.drift.fields import FieldSet
@@ -19,6 +20,8 @@ from driftline.model.drift import Verdict, VerdictState
 from driftline.model.errors import Failure
 from driftline.model.marks import Marks
 from driftline.model.objects import Key, Object, annotations_of
+
+IN_THE_WAY = "items that are not in Git stand in the way; the list is put back as a whole"
 
 COMPARE_OPTIONS = "argocd.argoproj.io/compare-options"
 
@@ -138,6 +141,8 @@ class Comparer:
                 )
                 return self._settled_leftovers(judge(desired, live, answer.body, context), live, resource, context)
             except ApiRefused as refused:
+                if refused.refusal is Refusal.INVALID and self._can_put_back(key, desired, live, resource):
+                    return replace(compare(desired, live, context), state=VerdictState.DRIFTED, reason=IN_THE_WAY)
                 if refused.refusal is not Refusal.CONFLICT or attempt == 2:
                     return judge_refusal(desired, live, refused.refusal, refused.message, context)
             except Failure as failure:
@@ -151,6 +156,17 @@ class Comparer:
                 return verdict
             live = again
         raise AssertionError("two attempts always end")
+
+    def _can_put_back(self, key: Key, desired: Object, live: Object, resource: Resource) -> bool:
+        """Whether the apply is refused only because of items that somebody put into Git's lists."""
+        patch = list_patch(desired, live)
+        if not patch:
+            return False
+        try:
+            self.cluster.json_patch(resource, key.namespace, key.name, patch, dry_run=True)
+        except Failure:
+            return False
+        return True
 
     def _settled_leftovers(self, verdict: Verdict, live: Object, resource: Resource, context: Context) -> Verdict:
         """Leftovers whose removal would bring them back are defaults: a dry run of each removal tells."""

@@ -40,6 +40,8 @@ def decide(edges: Edges, found: Look) -> None:
     found_fights = _fights(edges, found, memory)
     seen = auto_seen(found, memory, found_fights)
     choice = should_sync(seen, edges.now())
+    if isinstance(choice, Start) and choice.only is not None and choice.only <= {key for key, _ in choice.leave}:
+        choice = Stay("; ".join(str(fight) for fight in found_fights))
     if isinstance(choice, Start):
         stepping.start(edges, found, choice, memory)
         return

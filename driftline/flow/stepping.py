@@ -53,7 +53,11 @@ SOON = timedelta(seconds=1)
 
 def start(edges: Edges, found: Look, choice: Start, memory: Memory) -> None:
     """Begin an automated sync: make its plan, store it with what it may touch, and take it as far as it goes."""
-    ask = Ask(prune=choice.prune, automated=True, only=choice.only, started_at=edges.now())
+    only = choice.only
+    if only is not None:
+        # An object with a field that somebody else keeps changing is left to them as a whole until Git changes.
+        only -= {key for key, _ in choice.leave}
+    ask = Ask(prune=choice.prune, automated=True, only=only, started_at=edges.now())
     kind = "self-heal" if choice.heal else "git"
     if choice.heal:
         fingerprint = automation.drift_fingerprint(found.differences)

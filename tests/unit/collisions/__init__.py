@@ -1,0 +1,1 @@
+"""Lists that a hand edit has made unmergeable."""
