@@ -125,6 +125,7 @@ def record(
         "conditions": conditions_json(situation, pairs, now),
         "checked_at": now,
         "summary": summary_of(found),
+        "verdict_until": _verdict_until(found, now),
     }
     if render_id or found.wish.render_id:
         changes["render_id"] = render_id or found.wish.render_id
@@ -141,6 +142,17 @@ def record(
         # A plan is about to run: what it repairs is told now, everything else when it has ended.
         raised = [each for each in raised if each.active]
     return [*wake, *signals.raise_signals(db, edges, raised, situation.row)]
+
+
+def _verdict_until(found: Look, now: datetime) -> datetime | None:
+    """When the first of the verdicts that rest on a dry run has to be renewed."""
+    lasting = [
+        until
+        for key in found.compared.settled
+        if (row := found.situation.owned.get(key)) is not None and (until := row.verdict_until) is not None
+    ]
+    fresh = any(verdict.in_sync and verdict.reason for verdict in found.compared.verdicts.values())
+    return min([*lasting, *([now + DRY_RUN_LASTS] if fresh else [])], default=None)
 
 
 def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
