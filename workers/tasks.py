@@ -5,14 +5,16 @@ import logging
 import sys
 from typing import Any
 
+from billiard import current_process
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 
-from driftline.adapters import logs
+from driftline.adapters import logs, metrics
 from driftline.adapters.settings import read_settings
 from driftline.flow import tick as ticking
 from driftline.flow import work
 from driftline.flow.assemble import close_edges, edges_of_this_process
 from driftline.flow.edges import Edges
+from driftline.flow.tidy import tidy
 from workers.app import celery
 
 
@@ -26,6 +28,7 @@ def run(job_id: int, queue: str) -> None:
 def tick() -> None:
     """Find what is due and nobody was told of."""
     ticking.tick(_edges())
+    tidy(_edges())
 
 
 def _edges() -> Edges:
@@ -50,6 +53,8 @@ def _before_fork(**_: Any) -> None:
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _after_fork(**_: Any) -> None:
+    node = next((word.partition("@")[0] for word in sys.argv if "@" in word), "worker")
+    metrics.setup(read_settings().data_dir / "metrics", f"worker-{node}", str(getattr(current_process(), "index", 0)))
     edges_of_this_process("worker")
 
 

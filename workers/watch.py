@@ -12,7 +12,9 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+from driftline.adapters import metrics
 from driftline.adapters.cluster.reflector import Reflectors, Selection, Sink
+from driftline.adapters.settings import read_settings
 from driftline.adapters.store import clusters, objects
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.flow import observe
@@ -208,6 +210,7 @@ class Watcher:
 
 def main() -> None:
     """Run until told to stop."""
+    metrics.setup(read_settings().data_dir / "metrics", "watch")
     edges = edges_of_this_process("watch")
     gc.freeze()
     Watcher(edges).run()

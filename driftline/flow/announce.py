@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 
+from driftline.adapters import metrics
 from driftline.adapters.notify import send
 from driftline.adapters.store import alerts, jobs, outbox
 from driftline.adapters.store.jobs import Job, LeaseLost
@@ -50,12 +51,14 @@ def _send_all(rows: Sequence[OutboxRow], edges: Edges) -> None:
         try:
             thread = send(folded.outgoing, _thread(replaced[0], edges), edges.notify).thread
         except Failure as failure:
+            metrics.alert_sent(folded.outgoing.condition, folded.outgoing.channel, False)
             _failed(replaced, failure, edges)
         except Exception as error:
             edges.log.exception("alert not sent", channel=replaced[0].channel)
             edges.report(error)
             _failed(replaced, Temporary(f"{type(error).__name__}: {scrub(str(error))}"), edges)
         else:
+            metrics.alert_sent(folded.outgoing.condition, folded.outgoing.channel, True)
             _sent(replaced, folded, thread, edges)
 
 
@@ -86,5 +89,5 @@ def _failed(rows: Sequence[OutboxRow], failure: Failure, edges: Edges) -> None:
                 state = outbox.mark_failed(db, row, failure.message, delay)
             except LeaseLost:
                 continue
-            if state is OutboxState.DEAD:
+            if state == OutboxState.DEAD:
                 edges.log.error("alert given up", channel=row.channel, recipient=row.recipient, reason=failure.message)

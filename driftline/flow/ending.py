@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from driftline.adapters import metrics
 from driftline.adapters.store import applications, drifts, histories, jobs, live, objects, syncs
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.objects import ObjectChanges, ObjectState
@@ -182,6 +183,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
     if phase is OperationPhase.SUPERSEDED:
         run.wake += hints((situation.job.id,), situation.job.queue)
     run.send()
+    metrics.sync_took(now - (run.sync.started_at if run.sync else run.attempt_at or now), str(phase))
     run.edges.log.info("sync ended", application=situation.row.name, phase=str(phase), message=message)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from driftline.adapters import metrics
 from driftline.adapters.store import applications, drifts, jobs, live, objects
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.drifts import FieldFound
@@ -191,6 +192,7 @@ def record_drift(db: Connection, edges: Edges, found: Look) -> None:
     last_clean = {key.id: _last_clean(situation, key) for key in drifted}
     well = [key.id for key, verdict in found.compared.verdicts.items() if verdict.in_sync]
     if fields:
+        metrics.drift_found("watch or scan", len(fields))
         drifts.record(db, situation.row.id, found.view.uid, fields, now, last_clean)
     if well:
         drifts.close(db, situation.row.id, well, "as in Git again", now)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import timedelta
 
+from driftline.adapters import metrics
 from driftline.adapters.store import jobs
 from driftline.adapters.store.jobs import Job, JobState, LeaseLost
 from driftline.adapters.taskqueue import Hint
@@ -64,8 +65,11 @@ def perform(job: Job, edges: Edges) -> tuple[int, ...]:
         if handler is None:
             # An older worker during an upgrade: the job stays for one that knows it.
             raise Temporary(f"job {job.kind}: this version does not know it; a newer worker will do it")
-        return handler(job, edges)
+        going_on = handler(job, edges)
+        metrics.job_ended(job.kind, "done")
+        return going_on
     except LeaseLost as lost:
+        metrics.job_ended(job.kind, "lost")
         edges.log.info("lease lost", job=job.id, kind=job.kind, subject=job.subject, reason=lost.message)
     except Failure as failure:
         _record(job, failure, edges)
@@ -81,6 +85,7 @@ def _record(job: Job, failure: Failure, edges: Edges) -> None:
     delay = failure.delay if isinstance(failure, Temporary) else timedelta(seconds=60)
     backoff = min(delay * 2 ** min(job.attempts, 5), timedelta(minutes=10))
     attempts = edges.settings.job_attempts if isinstance(failure, Temporary) else 1
+    metrics.job_ended(job.kind, "failed")
     try:
         with edges.store.write() as db:
             state = jobs.fail(db, job, failure.message, backoff, attempts)
