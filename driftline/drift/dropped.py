@@ -18,6 +18,9 @@ HANDOVER_MANAGER: Final = "driftline-handover"
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
 """Holds everything, defaults too, of an object whose managers were wiped: nobody in particular."""
 
+ALIASES: Final = {"f:serviceAccountName": "f:serviceAccount"}
+"""Fields that the API server fills again from an older name of theirs, so that only both can go."""
+
 Body = Mapping[str, Any]
 
 
@@ -77,7 +80,7 @@ def sort_out(live: Body, predicted: Body, once: FieldSet, claimed: FieldSet, con
     staying = [
         each
         for each in search.lost(predicted, lost.tree, claimed.tree, context.type or DEDUCED, ())
-        if not _comes_back(each, owned[0] if owned else FieldSet(), authors, context.type)
+        if not _comes_back(live, each, owned[0] if owned else FieldSet(), authors, context.type)
     ]
     return Dropped(tuple(going), tuple(staying))
 
@@ -104,8 +107,11 @@ def default_at(type_: Type | None, path: Path) -> Any:
     return above.map.default(path[-1][2:]) if above.map and path[-1].startswith("f:") else None
 
 
-def _comes_back(each: Difference, owned: FieldSet, authors: Authors, type_: Type | None) -> bool:
+def _comes_back(live: Body, each: Difference, owned: FieldSet, authors: Authors, type_: Type | None) -> bool:
     """Whether a fresh object made from Git would hold the same value, or somebody was given charge of it."""
+    twin = ALIASES.get(each.path[-1])
+    if twin is not None and locate(live, (*each.path[:-1], twin), type_) is not None:
+        return False
     default = default_at(type_, each.path)
     if default is not None and default != {} and same(each.live, default, type_at(type_, each.path)):
         return True
@@ -145,7 +151,7 @@ class _Search:
                 yield from self.lost(value, node, {}, inner, here)
 
     def goes_as_one(self, value: Any, node: Tree, type_: Type, path: Path) -> bool:
-        if not path[-1].startswith("f:"):
+        if not path[-1].startswith("f:") or value in ({}, []):
             return True
         if isinstance(value, dict) and value and type_.map is not None and not type_.map.atomic:
             for name, inner in value.items():

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from driftline.drift.dropped import ALIASES
 from driftline.drift.fields import FieldSet, entries_of, owned_by
-from driftline.drift.paths import json_pointer, locate
+from driftline.drift.paths import Path, json_pointer, locate
 from driftline.drift.schema import Type
 from driftline.model.drift import FieldDrift, Verdict, VerdictState
 from driftline.model.marks import MANAGER
@@ -19,7 +20,8 @@ def removal_patch(live: Object, leftovers: Iterable[FieldDrift], type_: Type | N
 
     Leftovers that live no longer has are left out.
     """
-    places = [found for each in leftovers if (found := locate(live, each.elements, type_)) and each.elements]
+    paths = [path for each in leftovers if each.elements for path in _with_alias(each.elements)]
+    places = [found for path in paths if (found := locate(live, path, type_))]
     # From the end of each list to its beginning: what is removed then moves nothing that is still to be removed.
     places.sort(key=lambda found: [(isinstance(part, int), part) for part in found[0]], reverse=True)
     steps = _unchanged(live)
@@ -66,6 +68,11 @@ def settle(verdict: Verdict, answers: Mapping[str, Object | None], type_: Type |
     return replace(
         verdict, state=VerdictState.CLAIM, leftovers=(), reason="Git dropped what the server sets by default"
     )
+
+
+def _with_alias(path: Path) -> list[Path]:
+    twin = ALIASES.get(path[-1])
+    return [path] if twin is None else [path, (*path[:-1], twin)]
 
 
 def _unchanged(live: Object) -> list[Step]:

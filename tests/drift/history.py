@@ -17,6 +17,7 @@ from driftline.model.cluster import Refusal
 from driftline.model.drift import Verdict, VerdictState
 from driftline.model.marks import MANAGER, Marks
 from driftline.model.objects import Object, group_of, version_of
+from tests.drift.oracle import Where, drifted, left_behind
 from tests.kit.cluster import path
 
 MARKS = Marks("abcdefghijklmnopqrstuvwxyz", "shop")
@@ -64,6 +65,8 @@ class History:
     git: Object
     revisions: list[Object] = field(default_factory=list)
     """Every state of Git that we have applied."""
+    owed: set[Where] = field(default_factory=set)
+    """Places that earlier revisions set and that outlived our last apply. What was gone once is owed no more."""
     applied: FieldSet | None = None
 
     @property
@@ -111,8 +114,20 @@ class History:
         status, answer = self.patch_as(MANAGER, self.desired)
         if status < 300:
             self.applied = remember(before, answer, self.context)
+            self.owed = self.left(answer, self.fresh())
             self.revisions.append(self.desired)
         return status, answer
+
+    def drift(self, live: Object) -> set[Where]:
+        """What Git says against what live has, with no help from the product."""
+        fresh = self.fresh()
+        return drifted(self.desired, live, fresh) | self.left(live, fresh)
+
+    def left(self, live: Object, fresh: Object) -> set[Where]:
+        """What earlier revisions left behind: the last one anything, those before it only what was never gone."""
+        sides = self.desired, live, fresh
+        last = left_behind(self.revisions[-1], *sides) if self.revisions else set()
+        return last.union(*(left_behind(before, *sides) & self.owed for before in self.revisions[:-1]))
 
     def patch_as(self, manager: str, body: Any, kind: str = APPLY, sub: str = "", **query: str) -> tuple[int, Any]:
         """Any patch by any manager."""

@@ -33,12 +33,14 @@ MAPS = {"nodeSelector", "labels", "annotations", "matchLabels", "data", "binaryD
 """Maps of free keys in built-in kinds: these store no difference between empty and absent."""
 
 
-def drifted(git: Object, earlier: list[Object], live: Object, fresh: Object) -> set[Where]:
-    """Every place where live is not what Git says: values, order, and what earlier revisions left behind."""
-    found = set(_apart(_content(git), _content(live), _content(fresh), ()))
-    for before in earlier:
-        found |= set(_left(_content(before), _content(git), _content(live), _content(fresh), ()))
-    return found
+def drifted(git: Object, live: Object, fresh: Object) -> set[Where]:
+    """Every place that Git sets and where live is not what it says: values and order."""
+    return set(_apart(_content(git), _content(live), _content(fresh), ()))
+
+
+def left_behind(before: Object, git: Object, live: Object, fresh: Object) -> set[Where]:
+    """Every place that Git once set, does not set any more, and that live still has."""
+    return set(_left(_content(before), _content(git), _content(live), _content(fresh), ()))
 
 
 def _content(body: Object) -> Object:

@@ -13,7 +13,7 @@ from driftline.model.marks import marked
 from tests.drift.catalogue import OBJECTS
 from tests.drift.edits import edit
 from tests.drift.history import MARKS, History, Server
-from tests.drift.oracle import Where, drifted
+from tests.drift.oracle import Where
 from tests.kit.cluster import random_name
 
 EXAMPLES = int(os.environ.get("DRIFTLINE_HISTORIES", "30"))
@@ -69,7 +69,7 @@ def test_drift_is_found_exactly(server: Server, namespace: str, resource: str) -
 def check(history: History) -> Verdict:
     """The product's verdict on the object as it is, held against the oracle's."""
     live = history.live()
-    where = drifted(history.desired, history.revisions, live, history.fresh())
+    where = history.drift(live)
     local = compare(history.desired, live, history.context)
     verdict = history.verdict(live)
     COUNTS[f"= {verdict.state}"] += 1

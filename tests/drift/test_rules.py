@@ -139,6 +139,37 @@ class TestOwnership:
         config.apply()
         assert config.live()["data"] == {"a": "1"}
 
+    def test_a_service_account_goes_though_the_server_keeps_it_under_an_older_name(
+        self, server: Server, namespace: str
+    ) -> None:
+        history = applied(server, namespace, "apps/v1/deployments", OBJECTS["apps/v1/deployments"])
+        template = history.git["spec"]["template"]
+        pod = {name: value for name, value in template["spec"].items() if name != "serviceAccountName"}
+        git_says(history, spec={**history.git["spec"], "template": {**template, "spec": pod}})
+        history.apply()
+        verdict = now(history)
+        assert [field.path for field in verdict.leftovers] == ["spec.template.spec.serviceAccountName"]
+        by_hand(history, removal_patch(history.live(), verdict.leftovers, history.type), JSON, MANAGER)
+        assert not {"serviceAccount", "serviceAccountName"} & history.live()["spec"]["template"]["spec"].keys()
+        assert now(history).state is VerdictState.SYNCED
+
+    def test_a_field_that_came_back_by_hand_after_it_was_gone_is_not_gits(self, server: Server, namespace: str) -> None:
+        history = applied(server, namespace, "batch/v1/cronjobs", OBJECTS["batch/v1/cronjobs"])
+        spec = {name: value for name, value in history.git["spec"].items() if name != "suspend"}
+        git_says(history, spec=spec)
+        history.apply()
+        by_hand(history, {"spec": {"suspend": True}})
+        assert now(history).state is VerdictState.SYNCED
+
+    def test_an_empty_map_that_a_hand_left_of_what_git_dropped_goes(self, server: Server, namespace: str) -> None:
+        history = applied(server, namespace, f"{GROUP}/v1/gadgets", OBJECTS[f"{GROUP}/v1/gadgets"])
+        by_hand(history, {"spec": {"groups": {"one": None}}})
+        git_says(history, spec={name: value for name, value in history.git["spec"].items() if name != "groups"})
+        verdict = now(history)
+        assert [field.path for field in verdict.leftovers] == ["spec.groups"]
+        by_hand(history, removal_patch(history.live(), verdict.leftovers, history.type), JSON, MANAGER)
+        assert "groups" not in history.live()["spec"]
+
     def test_a_dropped_default_is_no_leftover(self, server: Server, namespace: str) -> None:
         service = {
             "apiVersion": "v1",
