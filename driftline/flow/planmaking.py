@@ -125,7 +125,7 @@ def _live(edges: Edges, found: Look, ask: Ask) -> Mapping[Key, LiveSeen | None]:
     for key, body in {**known, **reads.found}.items():
         desired = found.wanted[key].body if key in found.wanted else None
         context = comparer.context(desired, situation.owned.get(key)) if desired is not None and body else None
-        seen[key] = live_seen(body, marks, desired, context)
+        seen[key] = live_seen(body, marks, desired, context, key in ask.exists)
     if any(is_child(key) for key in found.extras):
         with edges.store.read() as db:
             children = seen_children(db, situation.row.id)

@@ -100,14 +100,21 @@ class Reader:
 
 
 def live_seen(
-    body: Object | None, marks: Marks, desired: Object | None = None, context: Context | None = None
+    body: Object | None,
+    marks: Marks,
+    desired: Object | None = None,
+    context: Context | None = None,
+    met: bool = False,
 ) -> LiveSeen | None:
-    """What a plan needs to know of an object that was read by name."""
+    """What a plan needs to know of an object that was read by name.
+
+    `met`: a create has just found it there and merged our marks into it. They prove nothing then; it is to be adopted.
+    """
     if body is None:
         return None
     metadata = body["metadata"]
     tracked = tracked_by(body)
-    ours = marked(body, marks)
+    ours = marked(body, marks) and not met
     owner = next((each for each in metadata.get("ownerReferences") or () if each.get("controller") is True), None)
     controlled = f"{group_of(owner['apiVersion'])}/{owner['kind']}/{owner['name']}".lstrip("/") if owner else ""
     adopting = desired is not None and context is not None and not ours
@@ -115,8 +122,8 @@ def live_seen(
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         marked=ours,
-        ours=labels_of(body).get(INSTALLATION_LABEL) == marks.installation,
-        tracked_by=tracked.application if tracked else "",
+        ours=labels_of(body).get(INSTALLATION_LABEL) == marks.installation and not met,
+        tracked_by=tracked.application if tracked and not (met and tracked.application == marks.application) else "",
         deleting="deletionTimestamp" in metadata,
         annotations=annotations_of(body),
         controlled=controlled,

@@ -15,6 +15,7 @@ from driftline.adapters.store.jobs import Job, JobState, LeaseLost
 from driftline.adapters.taskqueue import Hint
 from driftline.flow import advance, announce, fetch, scan, signals
 from driftline.flow.edges import Edges
+from driftline.flow.heartbeat import Heart
 from driftline.model.errors import Failure, Permanent, Temporary
 from driftline.model.scrubbing import scrub
 
@@ -23,6 +24,9 @@ AWAKE = 2.0
 
 Handler = Callable[[Job, Edges], tuple[int, ...]]
 """Does one leased job, ends it, and returns jobs that the same worker should go on with at once."""
+
+HEART = Heart()
+"""Of this process. A fork starts with none running, because jobs run in its children only."""
 
 HANDLERS: Mapping[str, Handler] = {
     "fetch": fetch.run,
@@ -65,7 +69,8 @@ def perform(job: Job, edges: Edges) -> tuple[int, ...]:
         if handler is None:
             # An older worker during an upgrade: the job stays for one that knows it.
             raise Temporary(f"job {job.kind}: this version does not know it; a newer worker will do it")
-        going_on = handler(job, edges)
+        with HEART.beating(job, edges):
+            going_on = handler(job, edges)
         metrics.job_ended(job.kind, "done")
         return going_on
     except LeaseLost as lost:
