@@ -9,6 +9,7 @@ from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.objects import ObjectState
 from driftline.flow import inspect
 from driftline.flow.inspect import Node, ObjectDiff
+from driftline.formats.application import GROUP
 from driftline.model.objects import Key, Object, key_of
 from service.answers import Code, refuse
 from service.api import shapes
@@ -48,7 +49,7 @@ def manifests(asked: Arguments, row: ApplicationRow) -> Response:
         namespace=destination.get("namespace", ""),
         server=destination.get("server") or destination.get("name", ""),
         revision=asked["revision"] or (row.revisions or [""])[0],
-        sourceType=str((row.summary or {}).get("tool", "")).partition("/")[0],
+        sourceType=shapes.source_type(row.summary),
     )
 
 
@@ -57,16 +58,20 @@ def _text(body: Object | None) -> str:
 
 
 def managed(asked: Arguments, row: ApplicationRow) -> Response:
-    """Each managed object as Git wants it and, where it is out of line, what differs; a page at a time, by key."""
+    """Each managed object as Git wants it, as it is in the cluster, and what differs; a page at a time, by key."""
     edges, limit = here(), limit_of(asked)
     wanted = {key_of(body): body for body in inspect.manifests(edges, row.name)}
     nodes = {node.key: node for node in inspect.tree(edges, row.name)}
     differences = {each.key: each for each in inspect.diff(edges, row.name)}
     keys = sorted(key for key in {*wanted, *nodes} if _asked_for(key, asked))
     start = before_of(asked) or 0
-    items = []
-    for key in keys[start : start + limit]:
-        items.append(_managed(key, wanted.get(key), nodes.get(key), differences.get(key)))
+    page = keys[start : start + limit]
+    there = [key for key in page if key in nodes and key.group != GROUP]
+    live = dict(zip(there, edges.pool.map(lambda key: inspect.live_object(edges, row.name, key), there), strict=True))
+    items = [
+        {**_managed(key, wanted.get(key), nodes.get(key), differences.get(key)), "liveState": _text(live.get(key))}
+        for key in page
+    ]
     more = {"continue": str(start + limit)} if len(keys) > start + limit else {}
     return jsonify(metadata=more, items=items)
 

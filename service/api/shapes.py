@@ -19,6 +19,9 @@ NAMESPACE = "argocd"
 
 NAMES = uuid.UUID("5b7c3f5e-6f0b-5a53-9b1c-2f1d1f0c9d11")
 
+AUTOMATION = "automated sync policy"
+"""Whom flow names as the initiator of automated syncs."""
+
 PHASES = {OperationPhase.HELD: "Running", OperationPhase.SUPERSEDED: "Failed"}
 """Argo CD's word for phases that it does not know; ours stands in `status.driftline`."""
 
@@ -79,8 +82,7 @@ def _status(row: ApplicationRow, known: Known) -> dict[str, Any]:
     }
     if row.checked_at:
         status["reconciledAt"] = stamp(row.checked_at)
-    tool = str(summary.get("tool", "")).partition("/")[0]
-    if tool:
+    if tool := source_type(summary):
         status["sourceType"] = tool
     if known.nodes is not None:
         status["resources"] = [resource(each) for each in known.nodes]
@@ -89,6 +91,11 @@ def _status(row: ApplicationRow, known: Known) -> dict[str, Any]:
     if known.sync is not None:
         status["operationState"] = operation_state(known.sync, spec)
     return status
+
+
+def source_type(summary: Mapping[str, Any] | None) -> str:
+    """Argo CD's word for the tool of the last render: `Directory`, `Helm`, `Kustomize`; empty before the first."""
+    return str((summary or {}).get("tool", "")).partition("/")[0].capitalize()
 
 
 def _revisions(revisions: Sequence[str] | None, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +169,7 @@ def history(row: HistoryRow) -> dict[str, Any]:
         "id": row.number,
         "deployedAt": exact(row.deployed_at),
         "deployStartedAt": exact(row.started_at),
-        "initiatedBy": _initiator(row.initiated_by, not row.initiated_by),
+        "initiatedBy": _initiator(row.initiated_by, row.initiated_by in ("", AUTOMATION)),
         "revision": revisions[0] if revisions else "",
         "rollbackPossible": row.render_id is not None,
     }
