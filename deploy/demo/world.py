@@ -87,6 +87,7 @@ class World:
         self.url = f"http://127.0.0.1:{self.port}"
         self.secret = secrets.token_urlsafe(16)
         self.env: dict[str, str] = {}
+        self.password = ""  # of the administrator, once the database is new
         self.git: GitHost
         self.mail: Mailcatcher | None = None
         self.slack: SlackHost | None = None
@@ -108,7 +109,7 @@ class World:
         """Start the hosts around Driftline, then Driftline."""
         self.start_hosts()
         self.env = self.environment()
-        self.driftline("migrate")
+        self.password = self.driftline("migrate").partition("its password is ")[2].partition(" ")[0]
         self.api.token = self.driftline("token", "create", ADMIN, "--note", "this machine").split()[-1]
         self.env |= {"DRIFTLINE_SERVER": self.url, "DRIFTLINE_AUTH_TOKEN": self.api.token}
         self.start_processes()
@@ -123,9 +124,9 @@ class World:
         self.git = GitHost(repositories, webhook=hook, port=self.git_port).start()
         self._closers.append(self.git.stop)
         if self.catchers:
-            self.mail = Mailcatcher().__enter__()
+            self.mail = Mailcatcher(folder=self.directory / "mail").__enter__()
             self._closers.append(lambda: self.mail.__exit__(None, None, None) if self.mail else None)
-            self.slack = SlackHost().__enter__()
+            self.slack = SlackHost(folder=self.directory / "slack").__enter__()
             self._closers.append(lambda: self.slack.__exit__(None, None, None) if self.slack else None)
 
     def environment(self) -> dict[str, str]:
@@ -262,7 +263,10 @@ class World:
         self.eventually(lambda: self.status(name) == (sync, health), patience, f"{name} is {sync} and {health}")
 
     def close(self) -> None:
-        """End everything that was started, the processes first and the broker last of them."""
+        """End everything that was started, the processes first, all at once, and then the broker that they use."""
+        for name, process in self.running.items():
+            if name != "broker":
+                process.terminate()
         for name in reversed(list(self.running)):
             self.stop_process(name)
         for closer in reversed(self._closers):
