@@ -180,7 +180,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
         run.wake += signals.raise_signals(db, run.edges, raised, situation.row)
         again = phase is OperationPhase.SUPERSEDED or _left_behind(run)
         jobs.finish(db, situation.job, run_at=now if again else None)
-    if phase is OperationPhase.SUPERSEDED:
+    if again:
         run.wake += hints((situation.job.id,), situation.job.queue)
     run.send()
     metrics.sync_took(now - (run.sync.started_at if run.sync else run.attempt_at or now), str(phase))
@@ -188,8 +188,8 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
 
 
 def _left_behind(run: Run) -> bool:
-    """Whether this sync was partial and its success may leave something that another one has to do."""
-    return run.kind == "self-heal" and bool(run.found.behind)
+    """Whether the cluster may differ from Git after this sync: it was partial, or went back to what Git had once."""
+    return run.kind == "rollback" or (run.kind == "self-heal" and bool(run.found.behind))
 
 
 def _outcome(
@@ -225,6 +225,8 @@ def _outcome(
         "self_heal": memory.to_json(),
         "summary": summary,
     }
+    if phase is OperationPhase.SUCCEEDED and _ends_pin(run):
+        changes["pin"] = None
     return changes, _signals(run, phase, message, status.status)
 
 
@@ -257,6 +259,12 @@ def _how(run: Run) -> str:
 
 def _counts_as_deployment(run: Run) -> bool:
     return run.ask.only is None and not run.ask.dry_run and run.kind not in ("self-heal", "delete")
+
+
+def _ends_pin(run: Run) -> bool:
+    """Whether what runs now is Git's again, so that an earlier rollback has had its time."""
+    pin = run.memory.pin
+    return pin is not None and not pin.manual and run.kind != "rollback" and _counts_as_deployment(run)
 
 
 def _deployment(run: Run, now: datetime) -> histories.Deployment:

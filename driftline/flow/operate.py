@@ -142,8 +142,10 @@ def _pin(
     db: Connection, row: ApplicationRow, entry: histories.HistoryRow, who: str, why: str, until: datetime | None
 ) -> None:
     """Keep automation from what was wanted when the rollback was asked for."""
-    last = Memory.of(row).last
-    out = {last.target} if last else set()
+    memory = Memory.of(row)
+    # While an earlier rollback holds, the last target is that one's, and what Git has stands in its pin.
+    out = {memory.last.target} if memory.last else set()
+    out |= memory.pin.out if memory.pin else frozenset()
     pin = Pin((entry.revisions or [""])[0][:12], frozenset(out), by=who, why=why, until=until)
     applications.set_status(db, row.id, pin=pin_json(pin, entry.deployed_at, entry.render_id, out))
 

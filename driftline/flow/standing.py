@@ -128,10 +128,9 @@ def record(
         "summary": summary_of(found),
         "verdict_until": _verdict_until(found, now),
     }
-    if render_id or found.wish.render_id:
-        changes["render_id"] = render_id or found.wish.render_id
     if found.wish.inputs:
-        changes["inputs"] = inputs_json(found)
+        # One pair: the next look takes the render for that of these inputs. What a rollback runs has none.
+        changes["inputs"], changes["render_id"] = inputs_json(found), render_id or found.wish.render_id
     if (health.status, health.message) != (situation.row.health_status, situation.row.health_message):
         changes["health_status"], changes["health_message"] = health.status, health.message
     remembered = memory if new_fights is None else memory.with_fights(found.target, new_fights)
