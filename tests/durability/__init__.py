@@ -1,0 +1,1 @@
+"""Kills, outages and races on the real installation: nothing is lost, nothing is done twice."""

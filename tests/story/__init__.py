@@ -1,0 +1,1 @@
+"""Whole stories on the real installation: what a team does, and what it sees."""
