@@ -90,9 +90,8 @@ def _locally(client: Client, name: str, given: dict[str, Any]) -> dict[str, Any]
     """Compare a checkout with the cluster from here."""
     from pathlib import Path
 
-    from driftline.flow.local import local_plan
-
     from driftline.adapters.settings import read_settings
+    from driftline.flow.local import local_plan
     from service.api.inspection import difference
 
     document = _document(client, name)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import httpx
 
 
+UNKNOWN = "no session information"
+"""The server's words for a request without a valid token."""
+
+
 class Refused(Problem):
     """The server said no. `status` is HTTP's."""
 
@@ -82,10 +86,9 @@ def _read(answer: "httpx.Response", target: config.Target) -> Any:
     if answer.is_success:
         return found
     text = found.get("message") if isinstance(found, dict) else ""
-    if answer.status_code == 401 and not target.token:
-        raise Refused(f"server {target.server}: not logged in; run driftline login, or give --auth-token", 401)
-    if answer.status_code == 401:
-        raise Refused(f"server {target.server}: {text or 'the token is not valid'}; run driftline login", 401)
+    if answer.status_code == 401 and text in ("", UNKNOWN):
+        what = "the token is not valid any more" if target.token else "not logged in"
+        raise Refused(f"server {target.server}: {what}; run driftline login, or give --auth-token", 401)
     raise Refused(text or f"server {target.server}: answered {answer.status_code}", answer.status_code)
 
 

@@ -14,7 +14,7 @@ import click
 from service.cli import config, show
 from service.cli.client import Client, merged
 from service.cli.failing import Problem
-from service.cli.upkeep import direct, interactive
+from service.cli.upkeep import interactive, stored
 
 if TYPE_CHECKING:
     from service.auth.sessions import Sessions
@@ -147,8 +147,8 @@ def with_accounts(view: Callable[..., Any]) -> Callable[..., Any]:
         from service.auth.sessions import Sessions
         from service.auth.storage import StoredAccounts
 
-        with direct() as edges:
-            return view(Here(Sessions(StoredAccounts(edges.store))), **given)
+        with stored() as store:
+            return view(Here(Sessions(StoredAccounts(store))), **given)
 
     return update_wrapper(wrapped, view)
 

@@ -11,6 +11,7 @@ from service.cli import running, show
 from service.cli.failing import Problem
 
 if TYPE_CHECKING:
+    from driftline.adapters.store.engine import Store
     from driftline.flow.edges import Edges
 
 
@@ -27,6 +28,19 @@ def direct() -> Iterator["Edges"]:
         yield edges
     finally:
         close_edges()
+
+
+@contextmanager
+def stored() -> Iterator["Store"]:
+    """Only the database: everything else takes seconds to load."""
+    from driftline.adapters.settings import read_settings
+    from driftline.adapters.store.engine import Store
+
+    store = Store(read_settings().database)
+    try:
+        yield store
+    finally:
+        store.dispose()
 
 
 @click.command()
@@ -136,8 +150,8 @@ def rotate() -> None:
         fresh = f"{generate_key()},{found.sealing_keys}"
         parse_keys(fresh)
         _replace_keys(found.data_dir / "data_keys", fresh)
-    with direct() as edges:
-        number = rotate_all(edges.store, Sealer(parse_keys(found.sealing_keys)))
+    with stored() as store:
+        number = rotate_all(store, Sealer(parse_keys(found.sealing_keys)))
     click.echo(f"{number} values sealed with the newest key")
 
 
