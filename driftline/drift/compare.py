@@ -6,8 +6,8 @@ cannot be told from here is a suspect, and a dry run has to tell (`judge`).
 
 from driftline.drift.authors import Authors
 from driftline.drift.context import Context
-from driftline.drift.dropped import once_applied, still_there
-from driftline.drift.fields import Claims, claims_of, owned_by
+from driftline.drift.dropped import still_there
+from driftline.drift.fields import Claims, FieldSet, claims_of, owned_by
 from driftline.drift.ignore import sift
 from driftline.drift.judge import judge, judge_refusal
 from driftline.drift.report import fields, names
@@ -32,22 +32,23 @@ def compare(desired: Object, live: Object | None, context: Context) -> Verdict:
     claims = claims_of(desired, context.type)
     found = list(differences(sifted.desired, sifted.live, context.type))
     claimed = sifted.fields(claims.fields)
-    found += still_there(live, sifted.fields(once_applied(live, context)), claimed, context)
-    shown = fields(found, Authors(live, context.manager))
+    owned = owned_by(live, context.manager)
+    held = sifted.fields(owned[0]) if owned else FieldSet()
+    if held != claimed or (context.applied or claims.fields) != claims.fields:
+        found += still_there(live, sifted.fields((context.applied or FieldSet()).union(held)), claimed, context)
+    shown = fields(found, Authors(live, context.manager)) if found else ()
     if fixed is not None:
         return Verdict(fixed.key, fixed.state, shown, fixed.reason)
-    doubt = _doubt(desired, live, context, claims, found)
+    doubt = _doubt(claims, found, context, owned[1] if owned else "", str(desired["apiVersion"]))
     if doubt:
         return Verdict(key_of(desired), VerdictState.SUSPECT, shown, doubt)
-    owned = owned_by(live, context.manager)
-    if owned is None or sifted.fields(owned[0]) != claimed:
+    if held != claimed:
         return Verdict(key_of(desired), VerdictState.CLAIM, reason="the values are right, but not all of them are ours")
     return Verdict(key_of(desired), VerdictState.SYNCED)
 
 
-def _doubt(desired: Object, live: Object, context: Context, claims: Claims, found: list[Difference]) -> str:
+def _doubt(claims: Claims, found: list[Difference], context: Context, held_as: str, api_version: str) -> str:
     """Why the values at hand do not prove that the object is in sync; empty if they do."""
-    owned = owned_by(live, context.manager)
     if context.type is None:
         return "no schema for this kind"
     if claims.unknown:
@@ -56,6 +57,6 @@ def _doubt(desired: Object, live: Object, context: Context, claims: Claims, foun
         return f"items whose key occurs twice: {names(claims.duplicates)}"
     if claims.nulls:
         return f"null is not the same as absent: {names(claims.nulls)}"
-    if owned is not None and owned[1] != desired.get("apiVersion"):
-        return f"last applied as {owned[1]}"
+    if held_as not in ("", api_version):
+        return f"last applied as {held_as}"
     return f"{len(found)} fields may differ" if found else ""

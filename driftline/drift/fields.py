@@ -6,6 +6,7 @@ equality of trees: a node without children, or with a `.`, is a member.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -228,11 +229,15 @@ def _canonical(tree: Mapping[str, Any]) -> Tree:
         elif element == SELF:
             found[SELF] = {}
         elif kind in ("k:", "v:"):
-            spelled = orjson.dumps(orjson.loads(element[2:]), option=orjson.OPT_SORT_KEYS).decode()
-            found[kind + spelled] = _canonical(below)
+            found[_spelled(element)] = _canonical(below) if below else {}
         elif kind == "i:":
             found[element] = _canonical(below)
     return {} if found.keys() == {SELF} else found
+
+
+@lru_cache(maxsize=10_000)
+def _spelled(element: str) -> str:
+    return element[:2] + orjson.dumps(orjson.loads(element[2:]), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _single(path: Path) -> Tree:
