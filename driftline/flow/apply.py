@@ -12,7 +12,7 @@ from itertools import groupby
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.drift.adoption import migration
 from driftline.drift.collisions import list_patch
-from driftline.drift.leftovers import removal_patch
+from driftline.drift.leftovers import release_patch, removal_patch
 from driftline.drift.schema import Type
 from driftline.model.cluster import ApiRefused, Applied, Kinds, Refusal, Resource
 from driftline.model.errors import Failure, Permanent, Temporary
@@ -88,10 +88,7 @@ class Writer:
             self._migrate(change, resource)
         applied = self._apply(change, resource, body)
         if change.leftovers and not self.dry_run:
-            patch = removal_patch(applied.body, change.leftovers, self.types(body))
-            if patch:
-                after = self.cluster.json_patch(resource, change.key.namespace, change.key.name, patch)
-                applied = Applied(after, applied.created)
+            applied = self._remove_leftovers(change, resource, body, applied)
         return _done(change, applied)
 
     def _apply(self, change: Change, resource: Resource, body: Object) -> Applied:
@@ -109,6 +106,21 @@ class Writer:
                 raise
             self.cluster.json_patch(resource, key.namespace, key.name, patch)
         return self.cluster.apply(resource, body, manager=manager, uid=change.uid)
+
+    def _remove_leftovers(self, change: Change, resource: Resource, body: Object, applied: Applied) -> Applied:
+        """Take away what Git dropped and others still hold; what cannot go by itself goes with the next apply."""
+        key = change.key
+        patch = removal_patch(applied.body, change.leftovers, self.types(body))
+        if not patch:
+            return applied
+        try:
+            return Applied(self.cluster.json_patch(resource, key.namespace, key.name, patch), applied.created)
+        except ApiRefused as refused:
+            if refused.refusal not in (Refusal.INVALID, Refusal.IMMUTABLE):
+                raise
+        released = release_patch(applied.body, change.leftovers)
+        self.cluster.json_patch(resource, key.namespace, key.name, released)
+        return self.cluster.apply(resource, body, uid=change.uid)
 
     def _create(self, change: Change, resource: Resource, body: Object) -> Written:
         """A create must create. An object that is there after all is looked at first, then planned again."""

@@ -14,12 +14,13 @@ from driftline.adapters.store import applications, drifts, histories, jobs, live
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.objects import ObjectChanges, ObjectState
 from driftline.adapters.store.syncs import Step, SyncRow
-from driftline.drift.fields import owned_by
+from driftline.drift.dropped import remember
+from driftline.drift.fields import FieldSet, owned_by
 from driftline.drift.projection import owned_digest
 from driftline.flow import observe, signals, standing, wellbeing
 from driftline.flow.children import is_child
 from driftline.flow.edges import Edges
-from driftline.flow.looking import status_of
+from driftline.flow.looking import comparer_for, status_of
 from driftline.flow.memory import Memory
 from driftline.flow.plans import dump_results
 from driftline.flow.situation import OWN, Situation
@@ -88,7 +89,6 @@ def _object_row(written: Written, run: Run) -> ObjectChanges:
     body, change = written.body, written.change
     assert body is not None
     desired = run.found.wanted[change.key].body
-    owned = owned_by(body)
     health = health_of(body)
     return {
         "uid": str(body["metadata"]["uid"]),
@@ -97,7 +97,7 @@ def _object_row(written: Written, run: Run) -> ObjectChanges:
         "options": list(options.seen(desired)),
         "desired_digest": change.desired_digest,
         "applied_digest": change.desired_digest,
-        "applied_fields": owned[0].to_fields_v1() if owned else None,
+        "applied_fields": _applied(written, run).to_fields_v1(),
         "live_digest": owned_digest(body),
         "verdict": VerdictState.SYNCED,
         "verdict_until": None,
@@ -106,6 +106,18 @@ def _object_row(written: Written, run: Run) -> ObjectChanges:
         "health_message": health.message if health else "",
         "health_relevant": _health_counts(desired),
     }
+
+
+def _applied(written: Written, run: Run) -> FieldSet:
+    """What our apply holds, and what it left behind: fields that Git dropped and others still have."""
+    body, key = written.body, written.change.key
+    assert body is not None
+    before = run.found.compared.bodies.get(key)
+    if before is None or written.change.op is Op.CREATE:
+        owned = owned_by(body)
+        return owned[0] if owned else FieldSet()
+    comparer = comparer_for(run.edges, run.situation, run.found.view)
+    return remember(before, body, comparer.context(run.found.wanted[key].body, run.situation.owned.get(key)))
 
 
 def _child_row(written: Written) -> ObjectChanges:
