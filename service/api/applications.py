@@ -1,14 +1,14 @@
 """Applications: list, look, create, change, delete (API-02), with Argo CD's parameters and shapes."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from driftline.adapters.store import applications as rows
 from driftline.adapters.store import histories, syncs
 from driftline.adapters.store.applications import ApplicationRow, Filter
+from driftline.adapters.store.tables import sync
 from driftline.desired import urls
 from driftline.flow import inspect, operate
 from driftline.flow.declare import declare
@@ -56,7 +56,8 @@ def listed(asked: Arguments) -> Response:
             break
     else:
         more = after
-    items = [shapes.application(row, edges.installation, known) for row, known in _with_syncs(found)]
+    last = _last_syncs([row.id for row in found])
+    items = [shapes.application(row, edges.installation, shapes.Known(brief=last.get(row.id))) for row in found]
     metadata = {"continue": more} if more else {}
     return jsonify(apiVersion=API_VERSION, kind="ApplicationList", metadata=metadata, items=items)
 
@@ -87,11 +88,12 @@ def _repositories(row: ApplicationRow) -> set[str]:
     return {urls.normalise(str(each["repoURL"])) for each in sources if each.get("repoURL")}
 
 
-def _with_syncs(found: list[ApplicationRow]) -> Iterator[tuple[ApplicationRow, shapes.Known]]:
-    """With each row its open or last sync, for what lists show of operations."""
+def _last_syncs(ids: list[int]) -> dict[int, syncs.SyncBrief]:
+    """The newest sync of each application in one statement, without the plans and results that lists do not show."""
+    newest = select(func.max(sync.c.id)).where(sync.c.application_id.in_(ids)).group_by(sync.c.application_id)
     with here().store.read() as db:
-        for row in found:
-            yield row, shapes.Known(sync=_sync(db, row))
+        rows = syncs.BRIEF.all(db.execute(syncs.BRIEF.select().where(sync.c.id.in_(newest)))) if ids else []
+    return {row.application_id: row for row in rows}
 
 
 def _sync(db: Connection, row: ApplicationRow) -> syncs.SyncRow | None:
@@ -103,9 +105,9 @@ def shown(row: ApplicationRow) -> dict[str, Any]:
     """One application with everything that is known of it."""
     edges = here()
     with edges.store.read() as db:
-        known = shapes.Known(_sync(db, row), histories.of_application(db, row.id))
+        known = shapes.Known(_sync(db, row), history=histories.of_application(db, row.id))
     nodes = inspect.tree(edges, row.name)
-    full = shapes.Known(known.sync, known.history, nodes)
+    full = shapes.Known(known.sync, history=known.history, nodes=nodes)
     return shapes.application(row, edges.installation, full)
 
 

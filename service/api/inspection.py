@@ -7,6 +7,7 @@ from flask import Response, jsonify
 
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.objects import ObjectState
+from driftline.desired import revision
 from driftline.flow import inspect
 from driftline.flow.inspect import Node, ObjectDiff
 from driftline.formats.application import GROUP
@@ -41,16 +42,25 @@ def _node(node: Node) -> dict[str, Any]:
 
 def manifests(asked: Arguments, row: ApplicationRow) -> Response:
     """What Git wants, each object as JSON text, secrets masked."""
-    found = inspect.manifests(here(), row.name, asked["revision"] or "")
+    wanted = _revision(asked)
+    found = inspect.manifests(here(), row.name, wanted)
     spec = row.document.get("spec") or {}
     destination = spec.get("destination") or {}
     return jsonify(
         manifests=[_text(each) for each in found],
         namespace=destination.get("namespace", ""),
         server=destination.get("server") or destination.get("name", ""),
-        revision=asked["revision"] or (row.revisions or [""])[0],
+        revision=wanted or (row.revisions or [""])[0],
         sourceType=shapes.source_type(row.summary),
     )
+
+
+def _revision(asked: Arguments) -> str:
+    """Another revision than the tracked one, if one was named and could be one. Raises Permanent."""
+    wanted: str = asked["revision"] or ""
+    if wanted:
+        revision.validate(wanted)
+    return wanted
 
 
 def _text(body: Object | None) -> str:
@@ -108,7 +118,7 @@ def live(asked: Arguments, row: ApplicationRow) -> Response:
 
 def diff(asked: Arguments, row: ApplicationRow) -> Response:
     """Every object that is not as Git says: masked text, and the fields that differ."""
-    found = inspect.diff(here(), row.name, asked["revision"] or "")
+    found = inspect.diff(here(), row.name, _revision(asked))
     return jsonify(items=[difference(each) for each in found], different=bool(found))
 
 
@@ -125,7 +135,7 @@ def difference(found: ObjectDiff) -> dict[str, Any]:
 
 def plan(asked: Arguments, row: ApplicationRow) -> Response:
     """What a sync would do now, wave by wave. Nothing is written."""
-    found = inspect.plan(here(), row.name, asked["revision"] or "", asked["prune"])
+    found = inspect.plan(here(), row.name, _revision(asked), asked["prune"])
     return jsonify({**found.view, "empty": found.empty, "revisions": list(found.revisions)})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.histories import HistoryRow
-from driftline.adapters.store.syncs import SyncRow
+from driftline.adapters.store.syncs import SyncBrief, SyncRow
 from driftline.flow.inspect import Node
 from driftline.model.health import HealthStatus
 from driftline.model.objects import Key, version_of
@@ -32,6 +32,8 @@ class Known:
 
     sync: SyncRow | None = None
     """The open sync, else the last one."""
+    brief: SyncBrief | None = None
+    """The same for lists, without what it planned and did."""
     history: Sequence[HistoryRow] = ()
     nodes: Sequence[Node] | None = None
 
@@ -58,8 +60,9 @@ def application(row: ApplicationRow, installation: str, known: Known = Known()) 
         "spec": document.get("spec") or {},
         "status": _status(row, known),
     }
-    if known.sync is not None and known.sync.stage == "requested" and known.sync.finished_at is None:
-        found["operation"] = _operation(known.sync)
+    last = known.sync or known.brief
+    if last is not None and last.stage == "requested" and last.finished_at is None:
+        found["operation"] = _operation(last)
     return found
 
 
@@ -78,7 +81,7 @@ def _status(row: ApplicationRow, known: Known) -> dict[str, Any]:
         "conditions": list(row.conditions or ()),
         "resourceHealthSource": "appTree",
         "controllerNamespace": NAMESPACE,
-        "driftline": _ours(row, known.sync),
+        "driftline": _ours(row, known.sync or known.brief),
     }
     if row.checked_at:
         status["reconciledAt"] = stamp(row.checked_at)
@@ -88,8 +91,8 @@ def _status(row: ApplicationRow, known: Known) -> dict[str, Any]:
         status["resources"] = [resource(each) for each in known.nodes]
     if known.history:
         status["history"] = [history(each) for each in reversed(known.history)]
-    if known.sync is not None:
-        status["operationState"] = operation_state(known.sync, spec)
+    if (last := known.sync or known.brief) is not None:
+        status["operationState"] = operation_state(last, spec)
     return status
 
 
@@ -111,7 +114,7 @@ def _compared_to(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {name: spec[name] for name in names if spec.get(name)}
 
 
-def _ours(row: ApplicationRow, sync: SyncRow | None) -> dict[str, Any]:
+def _ours(row: ApplicationRow, sync: SyncRow | SyncBrief | None) -> dict[str, Any]:
     """What Argo CD has no field for."""
     summary = row.summary or {}
     found: dict[str, Any] = {
@@ -127,6 +130,7 @@ def _ours(row: ApplicationRow, sync: SyncRow | None) -> dict[str, Any]:
     if sync is not None:
         found["sync"] = {"id": sync.id, "phase": str(sync.phase), "stage": sync.stage, "kind": sync.kind}
         found["sync"]["plan"] = sync.plan_digest
+    if isinstance(sync, SyncRow):
         found["sync"]["held"] = [each["key"] for each in (sync.plan_view or {}).get("held", ())]
         found["sync"]["supersededBy"] = sync.superseded_by
     return found
@@ -181,9 +185,9 @@ def history(row: HistoryRow) -> dict[str, Any]:
     return found
 
 
-def operation_state(sync: SyncRow, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """An operation with what came of each object."""
-    results = sync.results or {}
+def operation_state(sync: SyncRow | SyncBrief, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """An operation, and what came of each object where that is known."""
+    results = (sync.results or {}) if isinstance(sync, SyncRow) else {}
     found: dict[str, Any] = {
         "operation": _operation(sync),
         "phase": PHASES.get(sync.phase, str(sync.phase)),
@@ -202,23 +206,24 @@ def operation_state(sync: SyncRow, spec: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def message(sync: SyncRow) -> str:
+def message(sync: SyncRow | SyncBrief) -> str:
     """What an operation says of itself."""
     if sync.phase is OperationPhase.SUPERSEDED and not sync.message:
-        return f"superseded by {sync.superseded_by or 'a newer commit'}"
+        return "superseded by a newer commit"
     if sync.phase is OperationPhase.HELD:
         return f"waits for approval: {sync.message}" if sync.message else "waits for approval"
     return sync.message
 
 
-def _operation(sync: SyncRow) -> dict[str, Any]:
-    request = sync.request or {}
-    wanted: dict[str, Any] = {
-        "prune": bool(request.get("prune")),
-        "dryRun": bool(request.get("dry_run")),
-        "revision": next(iter(request.get("revisions") or sync.revisions or ()), ""),
-        "syncStrategy": {"hook": {"force": bool(request.get("force"))}},
-    }
+def _operation(sync: SyncRow | SyncBrief) -> dict[str, Any]:
+    request: Mapping[str, Any] = (sync.request or {}) if isinstance(sync, SyncRow) else {}
+    wanted: dict[str, Any] = {"revision": next(iter(request.get("revisions") or sync.revisions or ()), "")}
+    if isinstance(sync, SyncRow):
+        wanted |= {
+            "prune": bool(request.get("prune")),
+            "dryRun": bool(request.get("dry_run")),
+            "syncStrategy": {"hook": {"force": bool(request.get("force"))}},
+        }
     if request.get("only"):
         keys = [Key.parse(each) for each in request["only"]]
         wanted["resources"] = [ref(key) for key in keys]

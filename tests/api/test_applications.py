@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from driftline.adapters.store import applications
+from tests.kit.databases import count_statements
 from tests.kit.site import COMMIT, CONFIG, REPO, Site, declaration, lived_in
 
 LIST = "/api/v1/applications"
@@ -181,3 +182,18 @@ def test_a_refresh_asks_for_a_look(site: Site) -> None:
     assert site.get(SHOP, refresh="hard")["metadata"]["name"] == "shop"
     assert site.hints
     assert site.ask("GET", f"{SHOP}?refresh=sometimes").status_code == 400
+
+
+def test_a_list_costs_the_same_number_of_statements_for_any_number_of_applications(site: Site) -> None:
+    for number in range(3):
+        site.create(f"app-{number}")
+    site.get(LIST)
+    with count_statements(site.store.engine) as few:
+        site.get(LIST)
+    for number in range(3, 20):
+        site.create(f"app-{number}")
+        site.ask("POST", f"{LIST}/app-{number}/sync", body={})
+    with count_statements(site.store.engine) as many:
+        found = site.get(LIST)
+    assert len(found["items"]) == 20 and len(many) == len(few)
+    assert found["items"][5]["status"]["operationState"]["phase"] == "Running"

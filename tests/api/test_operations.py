@@ -127,3 +127,10 @@ def test_a_sync_of_another_application_is_not_shown(site: Site) -> None:
     number = site.get(f"{SHOP}/syncs")["items"][0]["id"]
     assert site.ask("GET", f"/api/v1/applications/other/syncs/{number}").status_code == 404
     assert site.ask("GET", f"/api/v1/applications/other/syncs/{'9' * 30}").status_code == 400
+
+
+@pytest.mark.parametrize("what", ["plan", "diff", "manifests"])
+def test_a_revision_that_is_an_option_is_refused(site: Site, what: str) -> None:
+    site.create()
+    answer = site.ask("GET", f"{SHOP}/{what}", query_string={"revision": "--upload-pack=/bin/sh"})
+    assert answer.status_code == 400 and "upload-pack" in answer.get_json()["message"]
