@@ -18,7 +18,7 @@ from driftline.model.errors import Permanent
 from service import strict_json
 from service.answers import Code, refuse
 from service.api import shapes
-from service.api.asking import body, limit_of, section_in, text_in, wrong
+from service.api.asking import body, limit_of, no_nul, section_in, text_in, wrong
 from service.api.patching import BadPatch, merged, patched
 from service.api.routes import CONTINUE, LIMIT, Argument, Arguments, Need, Route, Scope
 from service.api.selectors import BadSelector, Matches, selector
@@ -143,10 +143,10 @@ def changed(asked: Arguments, row: ApplicationRow) -> Response:
     kind = text_in(found, "patchType", "merge")
     try:
         if kind == "merge":
-            document = merged(row.document, strict_json.parse(text_in(found, "patch").encode()))
+            document = merged(row.document, strict_json.parse(_patch_text(found)))
         elif kind == "json":
             # Only objects are read strictly, so the list travels inside one.
-            wrapped = strict_json.parse(b'{"patch":' + text_in(found, "patch").encode() + b"}")
+            wrapped = strict_json.parse(b'{"patch":' + _patch_text(found) + b"}")
             document = patched(row.document, wrapped["patch"])
         else:
             wrong("patchType: want json or merge")
@@ -157,6 +157,12 @@ def changed(asked: Arguments, row: ApplicationRow) -> Response:
     if not isinstance(document, dict):
         wrong("patch: leaves no application")
     return _declared(_same_name(document, row), upsert=True, before=row)
+
+
+def _patch_text(found: dict[str, Any]) -> bytes:
+    text = text_in(found, "patch").encode()
+    no_nul(text)
+    return text
 
 
 def deleted(asked: Arguments, row: ApplicationRow) -> Response:

@@ -1,5 +1,6 @@
 """Read what was asked: query parameters as the table says, JSON bodies field by field; refuse what is wrong by name."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 500
 _TRUE, _FALSE = frozenset({"true", "1", "yes", ""}), frozenset({"false", "0", "no"})
 _LONGEST = 2000
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000|\x00")
 
 
 def arguments(wanted: Sequence[Argument]) -> Arguments:
@@ -67,7 +69,14 @@ def body() -> dict[str, Any]:
     """The request's JSON object; an empty body of the right content type is an empty object."""
     if request.mimetype == "application/json" and not request.get_data():
         return {}
+    no_nul(request.get_data())
     return json_body()
+
+
+def no_nul(text: bytes) -> None:
+    """Refuse JSON that holds a NUL character: no declaration needs one, and PostgreSQL cannot keep it."""
+    if _NUL.search(text):
+        wrong("the body holds a NUL character")
 
 
 def text_in(found: Any, name: str, default: str = "") -> str:

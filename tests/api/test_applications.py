@@ -155,6 +155,19 @@ def test_patches_of_both_kinds_apply_and_bad_ones_change_nothing(site: Site) -> 
     assert site.get(SHOP)["spec"]["source"]["path"] == "two"
 
 
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+def test_a_nul_character_is_refused_wherever_it_hides(both: Site, place: str) -> None:
+    """PostgreSQL cannot keep one, and an escape inside the text of a patch is found as well."""
+    body = declaration()
+    body["metadata"][place] = {"a": "b\x00c"}
+    assert both.ask("POST", LIST, body=body).status_code == 400
+    both.create()
+    patch = json.dumps({"metadata": {place: {"a": "b\x00c"}}})
+    assert both.ask("PATCH", SHOP, body={"patch": patch}).status_code == 400
+    both.ask("PATCH", SHOP, body={"patch": json.dumps({"metadata": {"annotations": {"a": "\\u0000"}}})})
+    assert both.get(SHOP)["metadata"]["annotations"] == {"a": "\\u0000"}
+
+
 def test_a_declaration_that_is_wrong_names_its_field(site: Site) -> None:
     body = declaration()
     del body["spec"]["source"]["repoURL"]

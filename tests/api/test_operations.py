@@ -79,7 +79,9 @@ def test_a_rollback_names_an_entry_of_the_history(site: Site) -> None:
     assert unknown.status_code == 400 and "no history entry 17" in unknown.get_json()["message"]
     # Its render was not kept by this test, which is said as such.
     assert "no stored render" in site.ask("POST", f"{SHOP}/rollback", body={"id": 0}).get_json()["message"]
-    assert site.ask("POST", f"{SHOP}/rollback", body={"id": True}).status_code == 400
+    for number in (True, 2**40, "x", 1.5):
+        answer = site.ask("POST", f"{SHOP}/rollback", body={"id": number})
+        assert answer.status_code == 400 and "want a whole number" in answer.get_json()["message"]
 
 
 def test_a_pause_has_a_reason_and_an_end(both: Site) -> None:
