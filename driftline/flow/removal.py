@@ -3,7 +3,8 @@
 `cascade` deletes what the application owns and waits until it is gone; `forget` lets its objects be. The row goes last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 from driftline.adapters.store import applications, audit, jobs, live, objects, syncs
 from driftline.adapters.store.objects import ObjectRow
 from driftline.flow.children import is_child
+from driftline.flow.contents import foreign_objects
 from driftline.flow.edges import Edges
 from driftline.flow.reading import Reader, live_seen
 from driftline.flow.situation import Situation
@@ -73,9 +75,14 @@ def _delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
     gone += [key for key, failure in reads.failed.items() if _kind_is_gone(failure)]
     stuck = [failure for failure in reads.failed.values() if not _kind_is_gone(failure)]
     seen = {key: live_seen(body, situation.marks) for key, body in reads.found.items()}
-    kept, going = _decide(situation, known, seen)
-    left = [key for key, found in seen.items() if found is not None and key not in kept]
-    for key in going:
+    choice = _decide(situation, known, seen)
+    left = [key for key, found in seen.items() if found is not None and key not in choice.kept]
+    if left and not stuck and all(key in choice.held and key.kind == "Namespace" for key in left):
+        # Everything else is gone: what a namespace holds now is of others.
+        counted = {key: foreign_objects(reader, key.name) for key in left}
+        seen |= {key: replace(found, holds=counted[key]) for key in left if (found := seen[key]) is not None}
+        choice = _decide(situation, known, seen)
+    for key in choice.going:
         found = seen[key]
         if found is None or found.deleting:
             continue
@@ -96,11 +103,14 @@ def _delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
                 raise
     with edges.store.write() as db:
         jobs.guard(db, situation.job)
-        released = sorted({*gone, *vanished, *kept})
+        released = sorted({*gone, *vanished, *choice.kept})
         objects.release_many(db, situation.uid, situation.row.id, released)
         live.forget(db, situation.cluster.id, [key.id for key in released])
     if stuck:
         raise stuck[0]
+    left = [key for key in left if key not in choice.kept]
+    if left and all(key in choice.held for key in left):
+        return f"{left[0]} waits for a person: {choice.held[left[0]]}"
     if left:
         holders = [f"{key}" for key in left[:3]]
         return f"waiting for the deletion of {', '.join(holders)}" + (
@@ -109,15 +119,25 @@ def _delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
     return ""
 
 
-def _decide(
-    situation: Situation, owned: dict[Key, ObjectRow], seen: dict[Key, LiveSeen | None]
-) -> tuple[frozenset[Key], Sequence[Key]]:
-    """What outlives the application (by its own wish, or because it is not ours), and what is deleted, in order."""
+@dataclass(frozen=True)
+class _Choice:
+    """What becomes of the live objects of an application that is deleted."""
+
+    going: Sequence[Key]
+    """Deleted, in this order."""
+    held: Mapping[Key, str]
+    """Waiting, and for what."""
+    kept: frozenset[Key]
+    """They outlive it: by their own wish, because they are not ours, or because things of others are in them."""
+
+
+def _decide(situation: Situation, owned: Mapping[Key, ObjectRow], seen: Mapping[Key, LiveSeen | None]) -> _Choice:
+    """Decide on every object that was read; of one that could not be read nothing is known."""
     from driftline.flow.planmaking import owned_row
 
     given = PlanInput(
         wanted={},
-        owned={key: owned_row(row) for key, row in owned.items()},
+        owned={key: owned_row(row) for key, row in owned.items() if key in seen},
         live=seen,
         options=PlanOptions(
             application=situation.row.name,
@@ -130,8 +150,13 @@ def _decide(
     )
     made = plan(given)
     going = [change.key for change in made.changes() if change.op is Op.PRUNE]
-    kept = frozenset([*(each.change.key for each in made.skipped), *(each.key for each in made.problems)])
-    return kept, going
+    held = {each.change.key: each.reason for each in made.held if not _holds_others(seen[each.change.key])}
+    alive = {key for key, found in seen.items() if found is not None}
+    return _Choice(going, held, frozenset(alive - held.keys() - set(going)))
+
+
+def _holds_others(found: LiveSeen | None) -> bool:
+    return found is not None and bool(found.holds)
 
 
 def _kind_is_gone(failure: Failure) -> bool:
