@@ -18,8 +18,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import text
 
-from deploy.demo.world import ApiError, World
 from deploy.demo.worktree import WorkTree
+from deploy.demo.world import ApiError, World
 from deploy.localcluster.audit import AuditEntry
 from deploy.localcluster.localcluster import LocalCluster
 from driftline.adapters.settings import read_settings
@@ -147,6 +147,12 @@ def exists(world: World, app: str) -> bool:
             return False
         raise
     return True
+
+
+def last_plan(world: World, app: str) -> Any:
+    """What the newest sync planned, as the API shows it."""
+    [last, *_] = world.api.get(f"/api/v1/applications/{app}/syncs")["items"]
+    return world.api.get(f"/api/v1/applications/{app}/syncs/{last['id']}")["planView"]
 
 
 def config_map(name: str, **data: str) -> str:

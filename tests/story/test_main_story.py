@@ -8,7 +8,7 @@ import pytest
 
 from deploy.demo.world import World
 from deploy.localcluster.localcluster import LocalCluster
-from tests.kit.world import Team, exists, in_order, kubectl, mail_texts, steady, team, told
+from tests.kit.world import Team, exists, in_order, kubectl, last_plan, mail_texts, steady, team, told
 
 DEPLOYMENT = """
 apiVersion: apps/v1
@@ -103,7 +103,7 @@ def test_kustomize_from_push_to_end(world: World, cluster: LocalCluster, crew: T
     crew.deployed(second)
     crew.wait()
     assert _image(crew, "web") == "registry.example/web:1.1"
-    plan = _last_plan(world, crew.name)
+    plan = last_plan(world, crew.name)
     changed = plan["changes"]
     assert [(each["op"], each["key"]) for each in changed] == [("update", f"apps/Deployment/{crew.name}/web")]
     assert any(f.get("path", "").endswith(".image") for each in changed for f in each["fields"])
@@ -194,7 +194,7 @@ def test_helm_from_push_to_end_with_self_heal(world: World, cluster: LocalCluste
     second = crew.push({"chart/values.yaml": CHART["chart/values.yaml"].replace("hello", "good day")})
     crew.deployed(second)
     assert crew.data(settings) == {"greeting": "good day"}
-    assert [each["op"] for each in _last_plan(world, crew.name)["changes"]] == ["update"]
+    assert [each["op"] for each in last_plan(world, crew.name)["changes"]] == ["update"]
 
     patch = '{"data":{"greeting":"by hand"}}'
     kubectl(cluster, "-n", crew.name, "patch", "configmap", settings, "--type=merge", "-p", patch)
@@ -219,11 +219,6 @@ def _image(crew: Team, name: str) -> str:
 def _ready(crew: Team, name: str) -> int:
     body = crew.hands.get("apps/v1/deployments", crew.name, name)
     return int(body["status"].get("readyReplicas", 0)) if body else 0
-
-
-def _last_plan(world: World, app: str) -> Any:
-    [last, *_] = world.api.get(f"/api/v1/applications/{app}/syncs")["items"]
-    return world.api.get(f"/api/v1/applications/{app}/syncs/{last['id']}")["planView"]
 
 
 def _open_drift(world: World, app: str) -> list[Any]:
