@@ -8,6 +8,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from driftline.model.errors import Permanent, Temporary
+from service.answers import Code, error
 from service.ui.page import here, page
 
 TITLES = {
@@ -38,6 +39,14 @@ def refused(problem: HTTPException) -> Any:
     title = TITLES.get(problem.code, problem.name)
     message = problem.description or problem.name
     return page("error.html", problem.code, title=title, message=message, again=False, mark="")
+
+
+def no_such_page(problem: HTTPException) -> Any:
+    """An address that nobody serves: a page for people, an error in Argo CD's shape for machines."""
+    machine = request.path.startswith(("/api/", "/hooks/")) or "text/html" not in request.headers.get("Accept", "")
+    if machine:
+        return error(404, problem.description or problem.name, Code.NOT_FOUND)
+    return refused(problem)
 
 
 def unexpected(problem: Exception) -> Response:

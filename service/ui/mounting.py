@@ -87,7 +87,7 @@ def blueprint(edges: Edges) -> Blueprint:
         made.add_url_rule(rule, endpoint, view)
     for rule, endpoint, view in DEEDS:
         made.add_url_rule(rule, endpoint, view, methods=["POST"])
-    made.context_processor(_context)
+    made.app_context_processor(_context)
     made.register_error_handler(Permanent, errors.permanent)
     made.register_error_handler(Temporary, errors.temporary)
     made.register_error_handler(HTTPException, errors.refused)
@@ -97,6 +97,7 @@ def blueprint(edges: Edges) -> Blueprint:
 
 def _attach(state: BlueprintSetupState, edges: Edges) -> None:
     state.app.extensions[EXTENSION] = edges
+    state.app.register_error_handler(404, errors.no_such_page)
     environment = state.app.jinja_env
     environment.filters |= {
         "when": times.when,

@@ -104,6 +104,10 @@ class Operation:
         return sum(step.word not in ("", "waiting") for wave in self.plan.waves for step in wave.steps)
 
     @property
+    def failed(self) -> int:
+        return sum(step.word in ("SyncFailed", "Failed") for wave in self.plan.waves for step in wave.steps)
+
+    @property
     def total(self) -> int:
         return sum(len(wave.steps) for wave in self.plan.waves)
 

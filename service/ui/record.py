@@ -1,14 +1,17 @@
 """What happened and what waits, beyond single applications: alerts, deliveries, jobs; and the settings in force."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Response, abort, redirect, request, url_for
+from sqlalchemy import Connection
 
 from driftline.adapters.settings import documented, is_secret
-from driftline.adapters.store import alerts, audit, deliveries, jobs, outbox, ticks
+from driftline.adapters.store import alerts, applications, audit, deliveries, jobs, outbox, ticks
+from driftline.adapters.store.jobs import Job
 from driftline.flow import registry
-from driftline.flow.subjects import NOTIFY_REQUEST, hints
+from driftline.flow.subjects import APP, NOTIFY_REQUEST, hints
 from service.auth.guard import current_user
 from service.ui.page import PAGE, here, may_system, need_system, number_argument, page
 
@@ -100,10 +103,12 @@ def show_jobs() -> Response:
         counted = jobs.counts(db)
         ages = jobs.oldest_due_age(db)
         tick = ticks.last(db, "stragglers")
+        names = _names(db, found)
     queues = sorted({queue for queue, _ in counted} | set(ages))
     return page(
         "jobs.html",
         found=found,
+        names=names,
         queues=[
             (queue, counted.get((queue, "queued"), 0), counted.get((queue, "leased"), 0), ages.get(queue))
             for queue in queues
@@ -111,6 +116,13 @@ def show_jobs() -> Response:
         tick=tick,
         may_change=may_system("update"),
     )
+
+
+def _names(db: Connection, found: Sequence[Job]) -> dict[str, str]:
+    """The application's name for each subject that is one."""
+    ids = {each.subject: int(each.subject.rpartition(":")[2]) for each in found if each.kind == APP}
+    rows = applications.by_ids(db, sorted(set(ids.values())))
+    return {subject: rows[number].name for subject, number in ids.items() if number in rows}
 
 
 def retry_job(job_id: int) -> Response:
