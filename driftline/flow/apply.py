@@ -23,6 +23,9 @@ from driftline.model.sync import ObjectResult, ResultStatus
 
 BATCH = 16
 
+EXISTS = "exists already"
+"""Marks the result of a create that met an object: it is looked at by name, and planned again."""
+
 
 @dataclass(frozen=True)
 class Written:
@@ -32,6 +35,8 @@ class Written:
     result: ObjectResult
     body: Object | None = None
     refusal: Refusal | None = None
+    going: bool = False
+    """An older object is on its way out and has to be gone first: no result yet, come back soon."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +136,12 @@ class Writer:
         except ApiRefused as refused:
             if refused.refusal is not Refusal.CONFLICT:
                 raise
-            return Written(change, _failed(change, refused.message, retryable=True), refusal=Refusal.EXISTS)
+            message = f"{change.key}: {EXISTS} with other values ({refused.message})"
+            return Written(change, _failed(change, message, retryable=True), refusal=Refusal.EXISTS)
         if not applied.created and change.key in self.managers:
             return _done(change, applied)
         if not applied.created:
-            message = f"{change.key}: exists already; looking at it before taking it over"
+            message = f"{change.key}: {EXISTS}; looking at it before taking it over"
             return Written(change, _failed(change, message, retryable=True), applied.body, Refusal.EXISTS)
         return _done(change, applied)
 
@@ -151,17 +157,23 @@ class Writer:
     def _recreate(self, change: Change, resource: Resource, body: Object) -> Written:
         key = change.key
         live = self.cluster.get(resource, key.namespace, key.name)
-        if live is not None and live["metadata"]["uid"] == change.uid:
-            version = live["metadata"]["resourceVersion"]
+        if live is not None and live["metadata"]["uid"] == change.uid and "deletionTimestamp" not in live["metadata"]:
+            # In the background: the name is free at once, and what the old object owned goes after it.
             self.cluster.delete(
-                resource, key.namespace, key.name, uid=change.uid, resource_version=version, dry_run=self.dry_run
+                resource,
+                key.namespace,
+                key.name,
+                uid=change.uid,
+                resource_version=live["metadata"]["resourceVersion"],
+                propagation="background",
+                dry_run=self.dry_run,
             )
             if self.dry_run:
                 return _done(change, Applied(body, False))
-            message = f"{key}: waiting for deletion before it is created again"
-            return Written(change, _failed(change, message, retryable=True))
+            live = self.cluster.get(resource, key.namespace, key.name)
         if live is not None and "deletionTimestamp" in live["metadata"]:
-            raise Temporary(f"{key}: waiting for deletion before it is created again")
+            message = f"{key}: waiting for deletion before it is created again"
+            return Written(change, _failed(change, message, retryable=True), going=True)
         return self._create(change, resource, body)
 
     def _prune(self, change: Change) -> Written:

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.drift.adoption import will_go
 from driftline.drift.context import Context
 from driftline.model.cluster import ApiRefused, Kinds, Refusal, Resource
-from driftline.model.errors import Failure
+from driftline.model.errors import Failure, Temporary
 from driftline.model.marks import INSTALLATION_LABEL, Marks, marked, tracked_by
 from driftline.model.objects import Key, Object, annotations_of, group_of, key_of, labels_of, version_of
 from driftline.sync.given import LiveSeen
@@ -66,6 +66,29 @@ class Reader:
             else:
                 found[key] = answer
         return Reads(found, failed)
+
+    def read_owned(self, keys: Iterable[Key]) -> Reads:
+        """Read objects of the inventory, in whatever version their kinds are served now.
+
+        A kind that complete and fresh discovery does not know has gone with its objects. One whose group does not
+        answer is an error: nothing is known of its objects.
+        """
+        wanted = sorted(keys)
+        sure = self if all(self.kinds.knows(key.group_kind) for key in wanted) else self.renewed()
+        known = {key: "" for key in wanted if sure.kinds.knows(key.group_kind)}
+        reads = sure.read(known)
+        vanished = [key for key in wanted if key not in known]
+        silent: dict[Key, Failure] = {
+            key: Temporary(f"{key}: the API group {key.group} does not answer")
+            for key in vanished
+            if key.group in sure.kinds.broken
+        }
+        gone: dict[Key, Object | None] = {key: None for key in vanished if key not in silent}
+        return Reads({**reads.found, **gone}, {**reads.failed, **silent})
+
+    def renewed(self) -> "Reader":
+        """A reader that has asked the API server anew what it serves: our copy may be older than a new CRD."""
+        return replace(self, kinds=self.cluster.kinds(refresh=True))
 
     def unserved(self, key: Key, api_version: str = "") -> ApiRefused:
         """The error for a kind that this cluster does not serve."""

@@ -14,7 +14,7 @@ from driftline.adapters.store.objects import Claim
 from driftline.adapters.store.syncs import Step, SyncRow
 from driftline.adapters.taskqueue import Hint
 from driftline.flow import desire, ending, standing
-from driftline.flow.apply import Writer, Written
+from driftline.flow.apply import EXISTS, Writer, Written
 from driftline.flow.children import health_of_children, is_child, seen_children, write_children
 from driftline.flow.edges import Edges
 from driftline.flow.hooking import Hooks
@@ -25,8 +25,8 @@ from driftline.flow.plans import dump_plan, dump_results, load_plan, load_result
 from driftline.flow.scan import watched
 from driftline.flow.situation import OWN, Situation
 from driftline.health.table import health_of
-from driftline.model.cluster import Refusal
-from driftline.model.errors import Failure
+from driftline.model.cluster import ClusterUnreachable
+from driftline.model.errors import Failure, Permanent
 from driftline.model.health import Health
 from driftline.model.marks import MANAGER
 from driftline.model.objects import Key, Object
@@ -35,7 +35,7 @@ from driftline.model.sync import ObjectResult, OperationPhase, ResultStatus
 from driftline.sync import automation
 from driftline.sync.automation import Attempt, Start
 from driftline.sync.given import PlanInput
-from driftline.sync.hooks import HookSeen, expand
+from driftline.sync.hooks import HookSeen, HookState, expand
 from driftline.sync.intents import ApplyWave, Fail, Finish, Hold, Retry, Supersede, Terminate, Wait
 from driftline.sync.inventory import claims
 from driftline.sync.planning import is_managed_namespace, managed_namespace
@@ -46,6 +46,9 @@ SAVE_EVERY = 500
 """Writes after which results are saved, so that a big sync shows its progress."""
 
 JUST_DELETED = "deletion was requested just now"
+
+GOING = timedelta(minutes=5)
+"""How long an object may take to go before it is made again."""
 
 SOON = timedelta(seconds=1)
 """When to come back for something that is over in a moment: an old hook being deleted."""
@@ -79,8 +82,7 @@ def go_on(edges: Edges, found: Look, sync: SyncRow) -> None:
         started_at=sync.planned_at or edges.now(),
     )
     run = Run(edges, found, ask, sync.kind, Memory.of(found.situation.row), sync)
-    fresh = sync.plan is None or (sync.phase is OperationPhase.HELD and approved)
-    if not fresh:
+    if sync.plan is not None:
         run.resume(sync)
     elif not run.plan_attempt():
         return
@@ -122,6 +124,8 @@ class Run:
     since_check: int = 0
     renewed_at: datetime | None = None
     exists: frozenset[Key] = frozenset()
+    going: str = ""
+    """What has to go before the wave at hand can be written, in words."""
     failure: str = ""
     """Why the attempt fails, while its SyncFail hooks tidy up."""
 
@@ -222,21 +226,36 @@ class Run:
         self.results, self.hooks = load_results(sync.results)
         self.failure = (sync.results or {}).get("failure", "")
         self.attempt_at, self.retry_at = sync.planned_at or sync.started_at, sync.retry_at
-        self.exists = frozenset(
-            key for key, result in self.results.items() if result.retryable and "exists already" in result.message
-        )
+        self.exists = self._met()
+
+    def _met(self) -> frozenset[Key]:
+        """What creates of this attempt found there."""
+        return frozenset(key for key, each in self.results.items() if each.retryable and EXISTS in each.message)
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
     def carry_on(self) -> None:
-        """Step until the sync has to wait or has ended, and save where it stands."""
+        """Step until the sync has to wait or has ended, and save where it stands.
+
+        Raises ClusterUnreachable, with all that was written recorded: the sync goes on when the cluster answers.
+        """
+        try:
+            self._step()
+        except ClusterUnreachable:
+            self.save_progress()
+            raise
+        except Permanent as failure:
+            # A refusal about something that is no object of the plan: trying again would be refused again.
+            ending.finish(self, OperationPhase.ERROR, failure.message)
+
+    def _step(self) -> None:
         self._refresh()
         while True:
             intent = next_step(self.seen(), self.edges.now())
             if isinstance(intent, ApplyWave):
                 self.failure = intent.failure or self.failure
                 if not self._apply(intent.index):
-                    self.save_waiting(Wait(self.edges.now() + SOON, "waiting for deletion of an older hook"))
+                    self.save_waiting(Wait(self.edges.now() + SOON, self.going or "waiting for an older hook to go"))
                     return
                 if len(self.unsaved) >= SAVE_EVERY:
                     self.save_progress()
@@ -248,6 +267,11 @@ class Run:
                 return
             elif isinstance(intent, Retry):
                 self.retries = intent.attempt
+                if not self.plan_attempt():
+                    return
+            elif isinstance(intent, Hold) and not self.ask.approved <= self.plan.allowed:
+                # A person has allowed what this plan holds: make the one that does it.
+                self.save_progress()
                 if not self.plan_attempt():
                     return
             elif isinstance(intent, Fail) and self._at_once(intent):
@@ -271,7 +295,7 @@ class Run:
 
     def _at_once(self, intent: Fail) -> bool:
         """Whether to plan again without a wait: objects that a create found there are read and taken over."""
-        fresh = frozenset(w.change.key for w in self.unsaved if w.refusal is Refusal.EXISTS) - self.exists
+        fresh = self._met() - self.exists
         self.exists |= fresh
         return bool(fresh)
 
@@ -318,6 +342,9 @@ class Run:
         request = (self.sync.request if self.sync else None) or {}
         if self.kind not in ("git", "self-heal", "manual") or request.get("revisions") or self.ask.dry_run:
             return ""
+        if self.kind == "manual" and (self.situation.app.automated is None or self.situation.row.paused):
+            # Nobody would sync the newer one: what a person asked for is carried out.
+            return ""
         try:
             newest = desire.resolve(self.situation.app, self.situation.repositories)
         except Failure:
@@ -337,11 +364,9 @@ class Run:
             self._read_health()
 
     def _look_for_deleted(self, pruned: Sequence[Key]) -> None:
-        versions = {key: self.situation.owned[key].api_version for key in pruned if key in self.situation.owned}
         children = [key for key in pruned if is_child(key)]
-        kinds = self.found.view.reader.kinds
-        known = {key: v for key, v in versions.items() if not is_child(key) and kinds.knows(key.group_kind)}
-        reads = self.found.view.reader.read(known)
+        owned = [key for key in pruned if key in self.situation.owned and not is_child(key)]
+        reads = self.found.view.reader.read_owned(owned)
         for failure in reads.failed.values():
             raise failure
         there = {key: body for key, body in reads.found.items() if body is not None}
@@ -382,6 +407,7 @@ class Run:
     def _apply(self, index: int) -> bool:
         """Write what of a wave has no result yet. False: something has to go first, come back soon."""
         wave = self.plan.waves[index]
+        self.going = ""
         left = [change for change in wave.changes if change.op is Op.HOOK or change.key not in self.results]
         plain = [change for change in left if change.op is not Op.HOOK and not is_child(change.key)]
         children = [change for change in left if is_child(change.key)]
@@ -390,22 +416,28 @@ class Run:
         if children and not self.terminate:
             self._apply_children(children)
         hooks = [change for change in left if change.op is Op.HOOK and (wave.phase, change.key) not in self.hooks]
-        return self._make_hooks(wave, hooks) if hooks and not self.terminate else True
+        made = self._make_hooks(wave, hooks) if hooks and not self.terminate else True
+        return made and not self.going
 
     def _take(self, written: Written) -> None:
         now = self.edges.now()
+        if written.going and now < (self.attempt_at or now) + GOING:
+            self.going = written.result.message
+            return
         written = replace(written, result=replace(written.result, at=now))
         self.results[written.change.key] = written.result
         self.unsaved.append(written)
         self.since_check += 1
         if written.body is not None and written.result.status is ResultStatus.SYNCED:
             self.health[written.change.key] = health_of(written.body)
-        if written.result.status is ResultStatus.PRUNED:
+        if written.result.status is ResultStatus.PRUNED and not self.ask.dry_run:
             self.present[written.change.key] = JUST_DELETED
             self.results[written.change.key] = replace(written.result, uid=written.change.uid, at=now)
 
     def _apply_children(self, changes: Sequence[Change]) -> None:
         if self.ask.dry_run:
+            for change in changes:
+                self.results[change.key] = ObjectResult(change.key, ResultStatus.SYNCED, message="would be declared")
             return
         with self.edges.store.write() as db:
             jobs.guard(db, self.situation.job)
@@ -417,7 +449,7 @@ class Run:
     def _make_hooks(self, wave: Wave, changes: Sequence[Change]) -> bool:
         if self.ask.dry_run:
             for change in changes:
-                self.results[change.key] = ObjectResult(change.key, ResultStatus.SYNCED, message="would run")
+                self.hooks[wave.phase, change.key] = HookSeen(HookState.SUCCEEDED, "would run", self.edges.now())
             return True
         keeper = self.hook_keeper()
         complete = True
@@ -450,6 +482,10 @@ class Run:
                 bodies[change.key] = _namespace_body(self.situation)
                 managers[change.key] = f"{MANAGER}-namespace"
         reader = self.found.view.reader
+        keys = [change.key for change in self.plan.changes() if not is_child(change.key)]
+        if not all(reader.kinds.knows(key.group_kind) for key in keys):
+            # A CRD of this very sync may have brought the kind, applied by another process.
+            reader = reader.renewed()
         options = self.ask.sync_options if self.ask.sync_options is not None else self.situation.app.sync_options
         return Writer(
             reader.cluster,
