@@ -108,8 +108,8 @@ def rollback(
 ) -> int:
     """Deploy an earlier entry of the history from its stored render, and hold it until Git has something newer.
 
-    `number=None` is the deployment before the present one. With auto-sync on, a pin keeps automation from going back
-    to what Git has now; the next commit lifts it. Returns the sync's id.
+    `number=None` is the last deployment of something else than what runs now. With auto-sync on, a pin keeps automation
+    from going back to what Git has now; the next commit lifts it. Returns the sync's id.
     """
     with edges.store.write() as db:
         row = _row(db, name)
@@ -132,10 +132,22 @@ def _entry(db: Connection, row: ApplicationRow, number: int | None) -> histories
         if found is None:
             raise Permanent(f"Application {row.name}: there is no history entry {number}; see driftline app history")
         return found
-    entries = histories.of_application(db, row.id)
-    if len(entries) < 2:
+    earlier = earlier_deployment(histories.of_application(db, row.id))
+    if earlier is None:
         raise Permanent(f"Application {row.name}: there is no earlier deployment to roll back to")
-    return entries[1]
+    return earlier
+
+
+def earlier_deployment(entries: Sequence[histories.HistoryRow]) -> histories.HistoryRow | None:
+    """The newest entry that would change something: not what runs now, deployed once more by a sync of the same."""
+    for entry in entries[1:]:
+        now = entries[0]
+        same = (
+            entry.render_id == now.render_id if entry.render_id and now.render_id else entry.revisions == now.revisions
+        )
+        if not same:
+            return entry
+    return None
 
 
 def _pin(

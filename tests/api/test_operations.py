@@ -1,10 +1,12 @@
 """Syncs, rollbacks, approvals and pauses over the API: what becomes of the request, in the rows that workers read."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from driftline.adapters.store import applications, syncs
+from driftline.adapters.store import applications, histories, syncs
+from driftline.flow import operate
 from tests.kit.site import Site, lived_in
 
 SHOP = "/api/v1/applications/shop"
@@ -82,6 +84,20 @@ def test_a_rollback_names_an_entry_of_the_history(site: Site) -> None:
     for number in (True, 2**40, "x", 1.5):
         answer = site.ask("POST", f"{SHOP}/rollback", body={"id": number})
         assert answer.status_code == 400 and "want a whole number" in answer.get_json()["message"]
+
+
+def test_a_rollback_without_a_number_goes_to_what_was_different() -> None:
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def entry(number: int, commit: str, render: int | None) -> histories.HistoryRow:
+        return histories.HistoryRow(1, number, [commit], None, render, None, None, when, "")
+
+    # The present deployment was synced again by hand: going back one entry would change nothing.
+    deployed = [entry(3, "new", 20), entry(2, "new", 20), entry(1, "old", 10), entry(0, "older", 5)]
+    assert operate.earlier_deployment(deployed) == deployed[2]
+    assert operate.earlier_deployment(deployed[:2]) is None
+    without_renders = [entry(2, "new", None), entry(1, "new", None), entry(0, "old", None)]
+    assert operate.earlier_deployment(without_renders) == without_renders[2]
 
 
 def test_a_pause_has_a_reason_and_an_end(both: Site) -> None:

@@ -78,7 +78,7 @@ def _sqlite(cause: sqlite3.Error, where: str) -> Temporary | Permanent | None:
 
 
 def _unprepared(where: str) -> Permanent:
-    return Permanent(f"{where}: the tables are missing or old; run the migrations first")
+    return Permanent(f"{where}: the tables are missing or old; run driftline migrate first")
 
 
 def _line(cause: BaseException | None) -> str:

@@ -22,5 +22,5 @@ def installation_id(db: Connection) -> str:
     """26 characters of lower-case base32: fits a label, never changes. Raises Permanent before the first migration."""
     found: str | None = db.execute(select(installation.c.id)).scalar_one_or_none()
     if found is None:
-        raise Permanent("the database has no installation id; run the migrations first")
+        raise Permanent("the database has no installation id; run driftline migrate first")
     return found
