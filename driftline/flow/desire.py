@@ -93,7 +93,7 @@ def wish(
     stored = None
     if key == known_key:
         stored = known_render
-    elif any(each.tool in COLD for each in inputs):
+    elif any(cold(each) for each in inputs):
         with edges.store.read() as db:
             stored = renders.find(db, key)
     remembered = edges.desires.get(app, key, target) if stored else None
@@ -106,7 +106,7 @@ def wish(
     if row is not None:
         made = _open(edges, key, row.sealed)
     else:
-        if fast and any(each.tool in COLD for each in inputs):
+        if fast and any(cold(each) for each in inputs):
             raise Cold(f"Application {app.name}: is rendered by a worker for slow work")
         made = _render(edges.renderers, requests)
     desired = finalise(made["objects"], app, target.kinds, target.marks, made["origins"])
@@ -129,8 +129,9 @@ def tree_at(edges: Edges, credentials: RepositoryAccess, target_revision: str, c
     return edges.mirrors.tree(credentials, commit)
 
 
-COLD = frozenset({"helm", "kustomize"})
-"""Tools that start a process: rendered by the slow workers, so that no push waits behind them."""
+def cold(inputs: Inputs) -> bool:
+    """Whether a render starts a tool: that is for the slow workers, so that no push waits behind it."""
+    return not inputs.tool.lower().startswith("directory")
 
 
 class Cold(Temporary):

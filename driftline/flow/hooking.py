@@ -8,6 +8,7 @@ from driftline.adapters.cluster.cluster import Cluster
 from driftline.flow.reading import Reader
 from driftline.health.table import health_of
 from driftline.model.cluster import ApiRefused, Refusal, Resource
+from driftline.model.marks import tracked_by
 from driftline.model.objects import Key, Object, annotations_of
 from driftline.model.plan import Action, Change, Phase
 from driftline.model.sync import ObjectResult, ResultStatus
@@ -25,6 +26,7 @@ class Hooks:
     reader: Reader
     mark: str
     known: Mapping[tuple[Phase, Key], Hook]
+    application: str
 
     @property
     def cluster(self) -> Cluster:
@@ -41,6 +43,10 @@ class Hooks:
             if found is not None and annotations_of(found).get(SYNC_MARK) == self.mark:
                 return HookSeen(HookState.RUNNING, since=now)
             if found is not None:
+                if not self._ours(found):
+                    return _refused(
+                        change, f"{change.key}: exists and is no hook of this application; rename one of them"
+                    )
                 if DeletePolicy.BEFORE_HOOK_CREATION not in hook.policies:
                     return _refused(change, f"{change.key}: exists from an earlier sync, and its policy keeps it")
                 self._delete(resource, found)
@@ -51,6 +57,11 @@ class Hooks:
                 return None
             return _refused(change, refused.message)
         return HookSeen(HookState.RUNNING, since=now)
+
+    def _ours(self, found: Object) -> bool:
+        """Whether a live object is an earlier run of a hook of this application, ours or Argo CD's."""
+        tracked = tracked_by(found)
+        return SYNC_MARK in annotations_of(found) or (tracked is not None and tracked.application == self.application)
 
     def follow(self, seen: Mapping[tuple[Phase, Key], HookSeen]) -> dict[tuple[Phase, Key], HookSeen]:
         """Where the hooks stand now. Raises Failure if the cluster does not answer: an outcome is never guessed."""
@@ -110,12 +121,7 @@ class Hooks:
         )
 
     def _unprotect(self, resource: Resource, body: Object) -> None:
-        metadata = body["metadata"]
-        kept = [each for each in metadata.get("finalizers") or () if each != FINALIZER]
-        if len(kept) == len(metadata.get("finalizers") or ()):
-            return
-        patch = {"metadata": {"finalizers": kept, "uid": metadata["uid"]}}
-        self.cluster.merge_patch(resource, metadata.get("namespace", ""), metadata["name"], patch)
+        unprotect(self.cluster, resource, body)
 
     def _marked(self, body: Object) -> Object:
         metadata = dict(body["metadata"])
@@ -141,3 +147,26 @@ def ran(change: Change, seen: HookSeen) -> ObjectResult:
     """A hook as one of the objects of a sync, for people."""
     status = ResultStatus.SYNC_FAILED if seen.state is HookState.FAILED else ResultStatus.SYNCED
     return replace(ObjectResult(change.key, status, Action.RAN), message=seen.message or str(seen.state))
+
+
+def abandon(reader: Reader, sync_id: int, keys: Sequence[Key]) -> None:
+    """Delete the hooks that a sync made and that nobody will follow any more. Hooks of other syncs are left alone."""
+    for key in keys:
+        resource = reader.resource(key)
+        body = reader.cluster.get(resource, key.namespace, key.name) if resource else None
+        if resource is None or body is None:
+            continue
+        if annotations_of(body).get(SYNC_MARK, "").startswith(f"{sync_id}/"):
+            unprotect(reader.cluster, resource, body)
+            metadata = body["metadata"]
+            reader.cluster.delete(resource, key.namespace, key.name, uid=metadata["uid"], propagation="background")
+
+
+def unprotect(cluster: Cluster, resource: Resource, body: Object) -> None:
+    """Take our finalizer off a hook, if it is still this very object."""
+    metadata = body["metadata"]
+    kept = [each for each in metadata.get("finalizers") or () if each != FINALIZER]
+    if len(kept) == len(metadata.get("finalizers") or ()):
+        return
+    patch = {"metadata": {"finalizers": kept, "uid": metadata["uid"]}}
+    cluster.merge_patch(resource, metadata.get("namespace", ""), metadata["name"], patch)

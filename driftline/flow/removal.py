@@ -13,7 +13,10 @@ from driftline.adapters.store import applications, audit, jobs, live, objects, s
 from driftline.adapters.store.objects import ObjectRow
 from driftline.flow.children import is_child
 from driftline.flow.contents import foreign_objects
+from driftline.flow.declare import cascades
 from driftline.flow.edges import Edges
+from driftline.flow.hooking import abandon
+from driftline.flow.plans import load_results
 from driftline.flow.reading import Reader, live_seen
 from driftline.flow.situation import Situation
 from driftline.flow.subjects import app_request, hints
@@ -26,6 +29,7 @@ from driftline.sync.given import LiveSeen, PlanInput, PlanOptions
 from driftline.sync.planning import plan
 
 LOOK_AGAIN = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(seconds=30)
 
 
 def step(edges: Edges, situation: Situation) -> None:
@@ -49,9 +53,11 @@ def _delete_children(edges: Edges, situation: Situation) -> str:
     """Mark the children as being deleted; what is left of them, in words, or empty."""
     with edges.store.write() as db:
         children = applications.children(db, situation.row.id)
-        fresh = [row.id for row in children if not row.deleting]
-        applications.set_statuses(db, {number: {"deleting": True, "delete_mode": "cascade"} for number in fresh})
-        ids = jobs.request_many(db, [app_request(number) for number in fresh])
+        fresh = applications.by_ids(db, [row.id for row in children if not row.deleting])
+        # A child without the finalizer keeps its objects, as it would if it were deleted by itself.
+        modes = {number: "cascade" if cascades(row.document) else "forget" for number, row in fresh.items()}
+        applications.set_statuses(db, {number: {"deleting": True, "delete_mode": modes[number]} for number in modes})
+        ids = jobs.request_many(db, [app_request(number) for number in sorted(modes)])
     edges.hint(hints(ids))
     return f"waiting for the deletion of application {children[0].name}" if children else ""
 
@@ -68,12 +74,17 @@ def _delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
         )
     cluster = edges.cluster(situation.cluster)
     reader = Reader(cluster, cluster.kinds(), edges.pool)
+    if not all(reader.kinds.knows(key.group_kind) for key in owned):
+        # A kind is gone with its CRD only if a fresh and complete discovery says so.
+        reader = Reader(cluster, cluster.kinds(refresh=True), edges.pool)
     known = {key: row for key, row in owned.items() if reader.kinds.knows(key.group_kind)}
-    vanished = [key for key in owned if key not in known and key.group not in reader.kinds.broken]
-    reads = reader.read({key: row.api_version for key, row in known.items()})
+    silent = [key for key in owned if key not in known and key.group in reader.kinds.broken]
+    vanished = [key for key in owned if key not in known and key not in silent]
+    _abandon_hooks(situation, reader)
+    # In the preferred version: the one that Git named may not be served any more.
+    reads = reader.read(dict.fromkeys(known, ""))
     gone = [key for key, body in reads.found.items() if body is None]
-    gone += [key for key, failure in reads.failed.items() if _kind_is_gone(failure)]
-    stuck = [failure for failure in reads.failed.values() if not _kind_is_gone(failure)]
+    stuck: list[Failure] = [*reads.failed.values(), *(reader.unserved(key) for key in silent)]
     seen = {key: live_seen(body, situation.marks) for key, body in reads.found.items()}
     choice = _decide(situation, known, seen)
     left = [key for key, found in seen.items() if found is not None and key not in choice.kept]
@@ -86,7 +97,7 @@ def _delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
         found = seen[key]
         if found is None or found.deleting:
             continue
-        resource = reader.resource(key, known[key].api_version)
+        resource = reader.resource(key)
         if resource is None:
             continue
         try:
@@ -99,8 +110,9 @@ def _delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
                 propagation="background" if mode == "background" else "foreground",
             )
         except ApiRefused as refused:
+            # The others go all the same. What changed meanwhile is looked at again.
             if refused.refusal is not Refusal.CONFLICT:
-                raise
+                stuck.append(refused)
     with edges.store.write() as db:
         jobs.guard(db, situation.job)
         released = sorted({*gone, *vanished, *choice.kept})
@@ -159,11 +171,19 @@ def _holds_others(found: LiveSeen | None) -> bool:
     return found is not None and bool(found.holds)
 
 
-def _kind_is_gone(failure: Failure) -> bool:
-    return isinstance(failure, ApiRefused) and failure.refusal is Refusal.KIND_NOT_SERVED
+def _abandon_hooks(situation: Situation, reader: Reader) -> None:
+    """Let go of the hooks of a sync under way: our finalizer would keep them, and their namespace, for ever."""
+    sync = situation.sync
+    if sync is None:
+        return
+    _, hooks = load_results(sync.results)
+    abandon(reader, sync.id, sorted({key for _, key in hooks}))
 
 
 def _not_yet(edges: Edges, situation: Situation, message: str) -> None:
+    # What has waited for long is looked at less often; a second is for what is over in a moment.
+    same = situation.row.health_message == message and situation.row.health_changed_at is not None
+    since = edges.now() - situation.row.health_changed_at if same and situation.row.health_changed_at else timedelta(0)
     with edges.store.write() as db:
         applications.set_status(
             db,
@@ -172,7 +192,7 @@ def _not_yet(edges: Edges, situation: Situation, message: str) -> None:
             health_message=message,
             checked_at=edges.now(),
         )
-        jobs.finish(db, situation.job, run_at=edges.now() + LOOK_AGAIN)
+        jobs.finish(db, situation.job, run_at=min(max(LOOK_AGAIN, since / 10), LONGEST_WAIT))
 
 
 def _forget(edges: Edges, situation: Situation) -> None:
