@@ -12,7 +12,7 @@ def nodes(settings: Settings) -> list[Program]:
 
 
 def _node(name: str, queues: str, children: int) -> Program:
-    argv = [sys.executable, "-P", "-m", "celery", "-A", "workers.app", "worker"]
+    argv = [sys.executable, "-P", "-m", "celery", "-q", "-A", "workers.app", "worker"]
     argv += ["-n", f"{name}@%h", "-Q", queues, "-c", str(children), "-P", "prefork", "-l", "WARNING"]
     argv += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return Program(name, argv)

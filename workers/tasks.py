@@ -38,7 +38,7 @@ def _edges() -> Edges:
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _logging(**_: Any) -> None:
     settings = read_settings()
-    logs.setup("beat" if "beat" in sys.argv else "worker", settings.log_format, settings.log_level)
+    logs.setup("worker", settings.log_format, settings.log_level)
     # A line for each message of each task would be most of the log, and says less than the job's own.
     for name in ("celery", "kombu", "amqp"):
         logging.getLogger(name).setLevel(logging.WARNING)

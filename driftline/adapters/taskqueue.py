@@ -46,9 +46,12 @@ def broker_options(publisher: bool) -> dict[str, Any]:
     return options
 
 
-def make_celery(settings: Settings, publisher: bool = False) -> Celery:
-    """A Celery application for workers and beat, or (`publisher`) for processes that only send hints."""
-    celery = Celery("driftline", broker=_kombu_url(settings.broker), include=["workers.tasks"])
+def make_celery(settings: Settings, publisher: bool = False, tasks: bool = True) -> Celery:
+    """A Celery application for workers and beat, or (`publisher`) for processes that only send hints.
+
+    `tasks=False` for a process that only names tasks: it loads none of the code that does them.
+    """
+    celery = Celery("driftline", broker=_kombu_url(settings.broker), include=["workers.tasks"] if tasks else [])
     celery.conf.update(
         broker_transport_options=broker_options(publisher),
         broker_connection_timeout=2,

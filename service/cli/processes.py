@@ -14,7 +14,7 @@ def commands() -> dict[str, list[str]]:
     return {
         "web": [*python, "gunicorn", "-c", "python:service.gunicorn_conf", "service.web:app"],
         "worker": [*python, "workers.supervise"],
-        "beat": [*python, "celery", "-A", "workers.app", "beat", "-l", "WARNING"],
+        "beat": [*python, "celery", "-A", "workers.beat", "beat", "-l", "WARNING"],
         "watch": [*python, "workers.watch"],
     }
 

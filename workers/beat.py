@@ -1,0 +1,20 @@
+"""The Celery application that `driftline beat` loads: it sends one tick's name, and loads nothing that does the work."""
+
+import logging
+from typing import Any
+
+from celery.signals import setup_logging
+
+from driftline.adapters import logs
+from driftline.adapters.settings import read_settings
+from driftline.adapters.taskqueue import make_celery
+
+celery = make_celery(read_settings(), tasks=False)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _logging(**_: Any) -> None:
+    settings = read_settings()
+    logs.setup("beat", settings.log_format, settings.log_level)
+    for name in ("celery", "kombu", "amqp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
