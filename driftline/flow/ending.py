@@ -28,7 +28,7 @@ from driftline.flow.subjects import app_request, hints
 from driftline.health.table import health_of
 from driftline.model.alert import Condition, Signal
 from driftline.model.drift import VerdictState
-from driftline.model.errors import Failure, Temporary
+from driftline.model.errors import Failure, Permanent, Temporary
 from driftline.model.health import Health, HealthStatus, SyncStatus
 from driftline.model.objects import Key, Object, annotations_of
 from driftline.model.plan import Op
@@ -42,6 +42,9 @@ from driftline.sync.order import wave_of
 if TYPE_CHECKING:
     from driftline.flow.apply import Written
     from driftline.flow.stepping import Run
+
+AGAIN = timedelta(seconds=5)
+"""When to look again after an automated sync has failed for good; from there on the waits of repairs count."""
 
 IGNORE_HEALTH = "argocd.argoproj.io/ignore-healthcheck"
 
@@ -76,12 +79,18 @@ def record_written(db: Connection, run: Run) -> None:
     objects.save_many(db, OWN, situation.row.id, own)
     _save_sightings(db, run, sightings)
     fixed = [each.change.key.id for each in run.unsaved if each.result.status is ResultStatus.SYNCED]
-    if fixed and run.found.drifted:
+    if run.found.drifted or any(_differed(run, each.change.key) for each in run.unsaved):
         why = "repaired" if run.kind == "self-heal" else "overwritten by a sync"
         drifts.close(db, situation.row.id, fixed, why, now)
     if run.gone:
         _release(db, run)
     run.unsaved = []
+
+
+def _differed(run: Run, key: Key) -> bool:
+    """Whether an object was found different before, so that an interval of drift may be open."""
+    row = run.situation.owned.get(key)
+    return row is not None and bool(row.uid) and row.verdict is not VerdictState.SYNCED
 
 
 def _object_row(written: Written, run: Run) -> ObjectChanges:
@@ -167,6 +176,7 @@ def _release(db: Connection, run: Run) -> None:
     objects.release_many(db, OWN, situation.row.id, [key for key in run.gone if is_child(key)])
     live.forget(db, situation.cluster.id, [key.id for key in here])
     drifts.close(db, situation.row.id, [key.id for key in here], "deleted", run.edges.now())
+    run.released |= run.gone
     run.gone = set()
 
 
@@ -174,8 +184,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
     """End the operation."""
     now = run.edges.now()
     succeeded = phase is OperationPhase.SUCCEEDED
-    if run.hooks:
-        run.hook_keeper().release(run.hooks, succeeded)
+    _let_hooks_go(run, succeeded)
     step: Step = {"phase": phase, "stage": "", "waiting": None, "message": message, "finished_at": now}
     situation = run.situation
     with run.edges.store.write() as db:
@@ -191,12 +200,30 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
         applications.set_status(db, situation.row.id, **changes)
         run.wake += signals.raise_signals(db, run.edges, raised, situation.row)
         again = phase is OperationPhase.SUPERSEDED or _left_behind(run)
-        jobs.finish(db, situation.job, run_at=now if again else None)
+        later = now + AGAIN if _repair_goes_on(run, phase) else None
+        jobs.finish(db, situation.job, run_at=now if again else later)
     if again:
         run.wake += hints((situation.job.id,), situation.job.queue)
     run.send()
     metrics.sync_took(now - (run.sync.started_at if run.sync else run.attempt_at or now), str(phase))
     run.edges.log.info("sync ended", application=situation.row.name, phase=str(phase), message=message)
+
+
+def _let_hooks_go(run: Run, succeeded: bool | None) -> None:
+    """Release and clear away hooks. One that the API server refuses to change does not keep the sync from ending."""
+    if not run.hooks or run.ask.dry_run:
+        return
+    try:
+        run.hook_keeper().release(run.hooks, succeeded)
+    except Permanent as failure:
+        run.edges.log.warning("hook not released", application=run.situation.row.name, reason=failure.message)
+
+
+def _repair_goes_on(run: Run, phase: OperationPhase) -> bool:
+    """Whether a failure is tried again, at growing distances: what made it fail may be over, and nobody would tell."""
+    automated = run.situation.app.automated
+    heals = automated is not None and automated.self_heal and run.ask.automated
+    return heals and phase is OperationPhase.FAILED and not run.terminate
 
 
 def _left_behind(run: Run) -> bool:
@@ -210,7 +237,7 @@ def _outcome(
     """The application's status after the sync, and what people hear of it."""
     situation = run.situation
     written = {key for key, result in run.results.items() if result.status is ResultStatus.SYNCED}
-    extras = run.found.extras - run.gone
+    extras = run.found.extras - run.gone - run.released
     compared = replace(
         run.found.compared,
         verdicts={key: each for key, each in run.found.compared.verdicts.items() if key not in written},
@@ -252,11 +279,12 @@ def _signals(run: Run, phase: OperationPhase, message: str, status: SyncStatus) 
         for result in run.results.values()
         if result.status is ResultStatus.SYNC_FAILED and result.message
     ][:20]
+    over = Signal(Condition.PLAN_HELD, subject, False, facts={**facts, "how": message})
     if phase in (OperationPhase.FAILED, OperationPhase.ERROR):
-        return [Signal(Condition.SYNC_FAILED, subject, True, cause=run.found.target, facts=facts)]
+        return [Signal(Condition.SYNC_FAILED, subject, True, cause=run.found.target, facts=facts), over]
     if phase is not OperationPhase.SUCCEEDED:
-        return []
-    raised = [Signal(Condition.SYNC_FAILED, subject, False, facts=facts), Signal(Condition.PLAN_HELD, subject, False)]
+        return [over]
+    raised = [Signal(Condition.SYNC_FAILED, subject, False, facts=facts), over]
     if status is SyncStatus.SYNCED:
         raised.append(Signal(Condition.DRIFT_FOUND, subject, False, facts={**facts, "how": _how(run)}))
     if run.kind != "self-heal":
@@ -320,8 +348,7 @@ def _health_counts(desired: Object) -> bool:
 def wait_for_retry(run: Run, intent: Fail, at: datetime) -> None:
     """This attempt failed; the next one has its time. People hear of the failure now, once."""
     situation = run.situation
-    if run.hooks:
-        run.hook_keeper().release(run.hooks, None)
+    _let_hooks_go(run, None)
     step: Step = {"stage": "retrying", "message": intent.message, "retry_at": at}
     with run.edges.store.write() as db:
         run.save(db, step)
@@ -338,8 +365,16 @@ def hold(run: Run, reason: str) -> None:
     facts = {"application": situation.row.name, "message": reason, "plan": str(run.plan)}
     signal = Signal(Condition.PLAN_HELD, f"app:{situation.row.name}", True, cause=run.plan.digest, facts=facts)
     with run.edges.store.write() as db:
+        if run.sync is not None and run.sync.phase is OperationPhase.HELD:
+            # It has waited before: what this look found of drift and health is recorded as without a sync.
+            run.wake += standing.record(db, run.edges, run.found, run.memory)
+        else:
+            changes, _ = _outcome(db, run, OperationPhase.HELD, reason, run.edges.now())
+            health = _health_after(run)
+            changes["health_status"], changes["health_message"] = health.status, health.message
+            applications.set_status(db, situation.row.id, **changes)
         run.save(db, {"phase": OperationPhase.HELD, "stage": "held", "message": reason, "waiting": {"reason": reason}})
-        run.wake += signals.raise_signals(db, run.edges, [signal])
+        run.wake += signals.raise_signals(db, run.edges, [signal], situation.row)
         jobs.finish(db, situation.job)
     run.send()
 
@@ -349,12 +384,18 @@ def cannot_plan(run: Run, failure: Failure) -> None:
     situation = run.situation
     temporary = isinstance(failure, Temporary)
     with run.edges.store.write() as db:
+        wake = []
+        if not temporary:
+            wake = signals.raise_signals(
+                db, run.edges, _signals(run, OperationPhase.ERROR, failure.message, SyncStatus.UNKNOWN), situation.row
+            )
         if run.sync_id and not temporary:
             syncs.save_step(
                 db,
                 situation.job,
                 run.sync_id,
                 phase=OperationPhase.ERROR,
+                stage="",
                 message=failure.message,
                 finished_at=run.edges.now(),
             )
@@ -365,6 +406,7 @@ def cannot_plan(run: Run, failure: Failure) -> None:
         applications.set_status(db, situation.row.id, conditions=conditions)
         delay = failure.delay if isinstance(failure, Temporary) else timedelta(seconds=30)
         jobs.finish(db, situation.job, run_at=run.edges.now() + delay)
+    run.edges.hint(wake)
 
 
 def fail_without_look(edges: Edges, situation: Situation, sync: SyncRow, message: str) -> None:

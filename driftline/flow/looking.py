@@ -50,6 +50,8 @@ class Look:
     """Inventory keys that Git does not name any more."""
     problems: tuple[Problem, ...]
     status: Comparison
+    gone: frozenset[Key] = frozenset()
+    """Inventory keys that Git does not name any more and that a GET has not found: they leave the inventory."""
 
     @property
     def target(self) -> str:
@@ -106,9 +108,13 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
     undecided = frozenset() if ask else behind
     compared = comparer.compare(bodies, wish.desired.digests, ledger, undecided)
     problems = (*wish.desired.problems, *child_problems)
-    extras = extras_of(owned, wanted, wish, problems)
+    named = extras_of(owned, wanted, wish, problems)
+    there = seen.reader.read_owned(key for key in named if not is_child(key)).found
+    gone = frozenset(key for key, body in there.items() if body is None)
+    compared = replace(compared, bodies={**compared.bodies, **there})
+    extras = named - gone
     status = status_of(wish, wanted, owned, compared, behind, extras, problems)
-    return Look(situation, seen, wish, wanted, compared, behind, extras, problems, status)
+    return Look(situation, seen, wish, wanted, compared, behind, extras, problems, status, gone)
 
 
 def comparer_for(edges: Edges, situation: Situation, seen: View) -> Comparer:
@@ -141,7 +147,8 @@ def status_of(
         verdict = verdicts.get(key)
         if verdict is None:
             verdicts[key] = Verdict(key, VerdictState.MISSING if key not in owned else VerdictState.DRIFTED)
-        elif verdict.state is VerdictState.SUSPECT:
+        elif verdict.state in (VerdictState.SUSPECT, VerdictState.CLAIM):
+            # A claim, too: values that are there already become ours by a sync, or dropping them later would fail.
             verdicts[key] = replace(verdict, state=VerdictState.DRIFTED, reason="Git has changed it")
     left = [Extra(key) for key in sorted(extras) if owned[key].state != ObjectState.WANTED or owned[key].uid]
     found = application_sync_status(verdicts, left)

@@ -75,7 +75,7 @@ def note(
             healthier[row.application_id].add(key_id)
     open_syncs = syncs.open_of_many(db, sorted({*changed, *healthier}))
     # While a sync writes, its own writes come back here as news; it looks at them itself before it ends.
-    writing = {number for number, sync in open_syncs.items() if sync.stage != "waiting"}
+    writing = {number for number, sync in open_syncs.items() if sync.stage == "applying"}
     looks = (changed | (healthier.keys() & open_syncs.keys())) - writing
     ids = jobs.request_many(db, [app_request(number) for number in sorted(looks)])
     settled = sorted(healthier.keys() - open_syncs.keys())

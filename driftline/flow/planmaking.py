@@ -11,6 +11,7 @@ from driftline.flow.children import is_child, seen_children
 from driftline.flow.edges import Edges
 from driftline.flow.looking import Look, comparer_for
 from driftline.flow.reading import live_seen
+from driftline.model.errors import Temporary
 from driftline.model.objects import Key
 from driftline.model.plan import Plan
 from driftline.sync.given import LiveSeen, Owned, PlanInput, PlanOptions, Wanted
@@ -111,15 +112,16 @@ def _live(edges: Edges, found: Look, ask: Ask) -> Mapping[Key, LiveSeen | None]:
     marks = situation.marks
     known = found.compared.bodies
     unsure = {key for key, row in situation.owned.items() if not row.uid and key in found.wanted}
-    asked = {key for key in (*found.extras, *unsure, *ask.exists) if key not in known and not is_child(key)}
-    versions = {key: str(found.wanted[key].body["apiVersion"]) for key in asked if key in found.wanted}
-    versions |= {key: situation.owned[key].api_version for key in asked - versions.keys()}
+    asked = {key for key in (*unsure, *ask.exists) if key not in known and not is_child(key) and key in found.wanted}
+    versions = {key: str(found.wanted[key].body["apiVersion"]) for key in asked}
     namespace = Key("", "Namespace", "", app.destination.namespace)
     if _makes_namespace(found, ask, namespace):
         versions[namespace] = "v1"
     reads = found.view.reader.read(versions)
+    # Without an answer nothing is planned for that object: the planner names it and leaves it alone.
     for failure in reads.failed.values():
-        raise failure
+        if isinstance(failure, Temporary):
+            raise failure
     comparer = comparer_for(edges, situation, found.view)
     seen: dict[Key, LiveSeen | None] = {}
     for key, body in {**known, **reads.found}.items():

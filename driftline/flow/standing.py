@@ -24,6 +24,7 @@ from driftline.flow.memory import Memory
 from driftline.flow.plans import fields_view
 from driftline.flow.situation import Situation
 from driftline.model.alert import Condition, Signal
+from driftline.model.digests import digest
 from driftline.model.drift import Verdict, VerdictState
 from driftline.model.health import Health, SyncStatus
 from driftline.model.objects import Key
@@ -39,7 +40,8 @@ def decide(edges: Edges, found: Look) -> None:
     situation = found.situation
     memory = Memory.of(situation.row)
     found_fights = _fights(edges, found, memory)
-    seen = auto_seen(found, memory, found_fights)
+    memory = memory.with_fights(found.target, found_fights)
+    seen = auto_seen(found, memory, found_fights, edges.now())
     choice = should_sync(seen, edges.now())
     if isinstance(choice, Start) and choice.only is not None and choice.only <= {key for key, _ in choice.leave}:
         choice = Stay("; ".join(str(fight) for fight in found_fights))
@@ -47,12 +49,12 @@ def decide(edges: Edges, found: Look) -> None:
         stepping.start(edges, found, choice, memory)
         return
     with edges.store.write() as db:
-        wake = record(db, edges, found, memory, error=choice.error, new_fights=found_fights)
-        jobs.finish(db, situation.job, run_at=_again(choice, edges))
+        wake = record(db, edges, found, memory, error=choice.error)
+        jobs.finish(db, situation.job, run_at=_again(choice, situation.row.paused, edges))
     edges.hint(wake)
 
 
-def auto_seen(found: Look, memory: Memory, found_fights: Sequence[Fight]) -> AutoSeen:
+def auto_seen(found: Look, memory: Memory, found_fights: Sequence[Fight], now: datetime) -> AutoSeen:
     """What the decision about an automated sync depends on."""
     row = found.situation.row
     differences = found.differences
@@ -67,15 +69,30 @@ def auto_seen(found: Look, memory: Memory, found_fights: Sequence[Fight]) -> Aut
         last=memory.last,
         running=found.situation.sync is not None,
         deleting=row.deleting,
-        blocked=f"paused by {paused['by']}: {paused.get('why') or 'no reason given'}" if paused else "",
+        blocked=_paused(paused, now),
         heal=memory.heal_of(drift_fingerprint(differences)),
         fights=tuple(found_fights),
         pin=memory.pin,
     )
 
 
-def _again(choice: Stay, edges: Edges) -> datetime | None:
-    return choice.again_at if choice.again_at and choice.again_at > edges.now() else None
+def _paused(paused: Mapping[str, Any] | None, now: datetime) -> str:
+    """Why automation may not start: a person has paused it, and the pause has not run out. Empty if it may."""
+    until = _until(paused)
+    if not paused or (until is not None and now >= until):
+        return ""
+    return f"paused by {paused['by']}: {paused.get('why') or 'no reason given'}"
+
+
+def _until(paused: Mapping[str, Any] | None) -> datetime | None:
+    text_ = (paused or {}).get("until")
+    return datetime.fromisoformat(text_) if text_ else None
+
+
+def _again(choice: Stay, paused: Mapping[str, Any] | None, edges: Edges) -> datetime | None:
+    """When to look again by itself: the first of the times that may change the choice."""
+    moments = [at for at in (choice.again_at, _until(paused)) if at is not None and at > edges.now()]
+    return min(moments, default=None)
 
 
 def _fights(edges: Edges, found: Look, memory: Memory) -> tuple[Fight, ...]:
@@ -88,12 +105,12 @@ def _fights(edges: Edges, found: Look, memory: Memory) -> tuple[Fight, ...]:
             Flip(Key.parse(row.key_id), row.path, row.manager, row.found_at)
             for row in drifts.since(db, found.situation.row.id, edges.now() - timedelta(minutes=10))
         ]
+        open_now = {(Key.parse(row.key_id), row.path) for row in drifts.open_of(db, found.situation.row.id)}
     now_found = [
         Flip(key, field.path, field.author.manager, edges.now())
         for key, verdict in found.drifted.items()
         for field in verdict.fields
     ]
-    open_now = {(flip.key, flip.path) for flip in flips}
     fresh = [flip for flip in now_found if (flip.key, flip.path) not in open_now]
     for fight in fights([*flips, *fresh], edges.now()):
         known.setdefault((fight.key, fight.path), fight)
@@ -106,13 +123,9 @@ def record(
     found: Look,
     memory: Memory,
     error: str = "",
-    new_fights: Sequence[Fight] | None = None,
     render_id: int | None = None,
 ) -> list[Hint]:
-    """Save what a look found (verdicts, drift, status, health) and tell people, in the caller's transaction.
-
-    `new_fights=None` leaves the known ones as they are.
-    """
+    """Save what a look found (verdicts, drift, status, health) and tell people, in the caller's transaction."""
     situation = found.situation
     now = edges.now()
     wake = record_objects(db, edges, found)
@@ -133,11 +146,10 @@ def record(
         changes["inputs"], changes["render_id"] = inputs_json(found), render_id or found.wish.render_id
     if (health.status, health.message) != (situation.row.health_status, situation.row.health_message):
         changes["health_status"], changes["health_message"] = health.status, health.message
-    remembered = memory if new_fights is None else memory.with_fights(found.target, new_fights)
-    if remembered != Memory.of(situation.row):
-        changes["self_heal"] = remembered.to_json()
+    if memory != Memory.of(situation.row):
+        changes["self_heal"] = memory.to_json()
     applications.set_status(db, situation.row.id, **changes)
-    raised = [*wellbeing.signals_of(situation.row, health), *_signals(edges, found, new_fights or ())]
+    raised = [*wellbeing.signals_of(situation.row, health), *_signals(edges, found, memory)]
     if render_id is not None:
         # A plan is about to run: what it repairs is told now, everything else when it has ended.
         raised = [each for each in raised if each.active]
@@ -168,7 +180,7 @@ def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
         body = found.compared.bodies.get(key)
         if body is not None:
             changed["live_digest"] = owned_digest(body)
-        if verdict.in_sync:
+        if verdict.in_sync and not (key in found.behind and verdict.state is VerdictState.CLAIM):
             changed["desired_digest"] = found.wanted[key].digest
             changed["verdict"] = VerdictState.SYNCED if verdict.state is VerdictState.SYNCED else verdict.state
             changed["verdict_until"] = now + DRY_RUN_LASTS if verdict.reason else None
@@ -179,7 +191,19 @@ def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
     live.upsert_many(db, situation.cluster.id, sightings, now)
     live.mark_gone(db, situation.cluster.id, [key.id for key, body in bodies.items() if body is None], now)
     record_drift(db, edges, found)
+    _release(db, found, now)
     return []
+
+
+def _release(db: Connection, found: Look, now: datetime) -> None:
+    """Narrow the inventory by what Git does not name any more and what is gone: nobody has to delete it."""
+    situation = found.situation
+    if not found.gone or situation.cluster is None:
+        return
+    gone = sorted(found.gone)
+    objects.release_many(db, found.view.uid, situation.row.id, gone)
+    live.forget(db, situation.cluster.id, [key.id for key in gone])
+    drifts.close(db, situation.row.id, [key.id for key in gone], "deleted", now)
 
 
 def record_drift(db: Connection, edges: Edges, found: Look) -> None:
@@ -225,7 +249,9 @@ def _last_clean(situation: Situation, key: Key) -> datetime | None:
     row, seen = situation.owned.get(key), situation.live.get(key.id)
     if row is None or row.verdict is not VerdictState.SYNCED:
         return None
-    return max(row.updated_at, situation.row.checked_at or row.updated_at, seen.seen_at if seen else row.updated_at)
+    # A watch may have noted the different content already: then the time of its row says nothing of the clean one.
+    confirmed = seen.seen_at if seen is not None and seen.digest == row.live_digest else row.updated_at
+    return max(row.updated_at, situation.row.checked_at or row.updated_at, confirmed)
 
 
 def _health(found: Look) -> Health:
@@ -233,7 +259,7 @@ def _health(found: Look) -> Health:
     situation = found.situation
     objects_: list[tuple[Key, LiveRow | live.Sighting | None, bool]] = []
     for key, row in situation.owned.items():
-        if is_child(key) or row.state == ObjectState.LEAVING:
+        if is_child(key) or row.state == ObjectState.LEAVING or key in found.gone:
             continue
         seen: LiveRow | live.Sighting | None = situation.live.get(key.id)
         if key in found.compared.bodies:
@@ -243,17 +269,29 @@ def _health(found: Look) -> Health:
     return wellbeing.of_objects(objects_)
 
 
-def _signals(edges: Edges, found: Look, new_fights: Sequence[Fight]) -> list[Signal]:
+def _signals(edges: Edges, found: Look, memory: Memory) -> list[Signal]:
     name = found.situation.row.name
     raised = [drift_signal(edges, found)]
     if found.status.status is not SyncStatus.UNKNOWN:
         raised.append(Signal(Condition.SYNC_UNKNOWN, f"app:{name}", False))
-    for fight in new_fights:
-        facts = {"application": name, "message": str(fight), "manager": fight.manager, "objects": []}
-        raised.append(
-            Signal(Condition.DRIFT_FIGHT, f"app:{name}", True, cause=f"{fight.key.id}:{fight.path}", facts=facts)
-        )
-    return raised
+    if found.status.status is SyncStatus.SYNCED and found.situation.sync is None:
+        # Git may have gone back to what runs: then no sync comes to say that the failure is over.
+        raised.append(Signal(Condition.SYNC_FAILED, f"app:{name}", False, facts={"application": name}))
+    return [*raised, _fight_signal(name, memory.fights_of(found.target))]
+
+
+def _fight_signal(name: str, fought: Sequence[Fight]) -> Signal:
+    """One alert for all fights of an application; another set of them is another cause."""
+    if not fought:
+        return Signal(Condition.DRIFT_FIGHT, f"app:{name}", False, facts={"application": name})
+    facts = {
+        "application": name,
+        "message": "; ".join(str(each) for each in fought),
+        "manager": ", ".join(sorted({each.manager for each in fought if each.manager})),
+        "objects": [],
+    }
+    cause = digest(sorted(f"{each.key.id}:{each.path}" for each in fought))
+    return Signal(Condition.DRIFT_FIGHT, f"app:{name}", True, cause=cause, facts=facts)
 
 
 def drift_signal(edges: Edges, found: Look) -> Signal:

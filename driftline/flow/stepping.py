@@ -112,6 +112,7 @@ class Run:
     present: dict[Key, str] = field(default_factory=dict)
     unsaved: list[Written] = field(default_factory=list)
     gone: set[Key] = field(default_factory=set)
+    released: set[Key] = field(default_factory=set)
     seen_live: dict[str, LiveRow | Sighting] = field(default_factory=dict)
     """What this turn's writes showed, by key id; where a watch has seen something newer, that."""
     wake: list[Hint] = field(default_factory=list)
@@ -469,7 +470,9 @@ class Run:
         hooks = self.given.hooks if self.given else _hooks_of(self.found)
         known = expand(hooks, revision, self.attempt_at, self.ask.deleting)
         mark = f"{self.sync_id}/{self.retries}"
-        return Hooks(self.found.view.reader, mark, {(each.phase, each.key): each for each in known})
+        return Hooks(
+            self.found.view.reader, mark, {(each.phase, each.key): each for each in known}, self.situation.row.name
+        )
 
     def _writer(self) -> Writer:
         bodies: dict[Key, Object] = {key: each.body for key, each in self.found.wanted.items()}

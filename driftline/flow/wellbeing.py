@@ -10,6 +10,7 @@ from driftline.adapters.store.live import LiveRow, Sighting
 from driftline.adapters.store.objects import ObjectRow, ObjectState
 from driftline.adapters.taskqueue import Hint
 from driftline.flow import signals
+from driftline.flow.children import is_child
 from driftline.flow.edges import Edges
 from driftline.health.application import application_health
 from driftline.model.alert import Condition, Signal
@@ -37,7 +38,7 @@ def update(db: Connection, edges: Edges, application_ids: Sequence[int]) -> list
 
 def of_application(owned: Iterable[ObjectRow], seen: Mapping[str, LiveRow]) -> Health:
     """The health of one application from its inventory and the live rows of its objects."""
-    kept = [row for row in owned if row.state != ObjectState.LEAVING]
+    kept = [row for row in owned if row.state != ObjectState.LEAVING and not is_child(row.key)]
     return of_objects([(row.key, seen.get(row.key_id), row.health_relevant) for row in kept])
 
 
