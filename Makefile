@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help env check test demo demo-stop bench system lint clean
+.PHONY: help env check test demo demo-stop bench system lint docs helm clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,12 @@ demo: env ## the main story in the terminal; DETACH=1 leaves it running, KUBECON
 
 demo-stop: env ## end a demo that was left running
 	@$(PYTHON) -m deploy.demo.main --stop
+
+helm: env ## the Helm that applications are rendered with, put where Driftline looks first
+	@ln -sf "$$($(PYTHON) -c 'from deploy.localcluster.build import helm; print(helm())')" .venv/bin/helm
+
+docs: env ## write the page of settings anew
+	@$(PYTHON) -m docs.generate
 
 bench: env ## the speed claims; ONLY=id runs one
 	@$(PYTHON) -m deploy.localcluster.localcluster build

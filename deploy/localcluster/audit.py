@@ -30,7 +30,10 @@ POLICY = {
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One call. `verb` is the API's word (get, list, watch, create, update, patch, delete, deletecollection)."""
+    """One call. `verb` is the API's word (get, list, watch, create, update, patch, delete, deletecollection).
+
+    `at` is when it arrived, `answered_at` when its answer was complete (of a watch: begun, until it ends).
+    """
 
     at: datetime
     user: str
@@ -43,6 +46,7 @@ class AuditEntry:
     code: int
     dry_run: bool
     uri: str
+    answered_at: datetime
 
 
 def read_audit(log: Path, offset: int = 0) -> list[AuditEntry]:
@@ -73,4 +77,5 @@ def _entry(event: dict[str, Any]) -> AuditEntry:
         code=(event.get("responseStatus") or {}).get("code", 0),
         dry_run="dryRun" in parse_qs(urlsplit(event["requestURI"]).query),
         uri=event["requestURI"],
+        answered_at=datetime.fromisoformat(event["stageTimestamp"]),
     )

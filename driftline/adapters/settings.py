@@ -126,9 +126,9 @@ class Settings:
     render_unsandboxed: bool = False
     """Whether rendering may run where the network cannot be taken from it."""
     helm: str = ""
-    """Path of the helm binary. Empty: the one on PATH, else the one that `make` built."""
+    """Path of the helm binary. Empty: the one beside Driftline's Python (`make helm`), else the one on PATH."""
     kubectl: str = ""
-    """Path of the kubectl binary. Empty: the one installed with Driftline, else the one on PATH."""
+    """Path of the kubectl binary. Empty: the one beside Driftline's Python, else the one on PATH."""
     cluster_private_kubeconfig: bool = False
     """Whether registered kubeconfigs may name files and run credential programs (exec) on this machine."""
     kubeconfig: str = ""

@@ -1,0 +1,1 @@
+"""What starts, ends and tests an installation."""
