@@ -296,7 +296,7 @@ def plan_json() -> dict[str, Any]:
     }
 
 
-def _step(db: Connection, sync_id: int, **values: Any) -> None:
+def step(db: Connection, sync_id: int, **values: Any) -> None:
     """Save a step as the worker that holds the application's job does."""
     job_id = jobs.request(db, jobs.Request("app", f"test:{sync_id}"))
     held = jobs.claim(db, job_id, "test", timedelta(minutes=1))
@@ -325,7 +325,7 @@ def _syncs(db: Connection, ids: dict[str, int], now: datetime) -> None:
     }
     failed = syncs.create(db, ids["checkout"], "git", revisions=[SHA], initiated_by="", automated=True)
     assert failed is not None
-    _step(
+    step(
         db,
         failed,
         phase=OperationPhase.FAILED,
@@ -337,7 +337,7 @@ def _syncs(db: Connection, ids: dict[str, int], now: datetime) -> None:
     applications.set_status(db, ids["checkout"], last_sync_id=failed)
     held = syncs.create(db, ids["search"], "manual", revisions=[SHA], initiated_by="ana")
     assert held is not None
-    _step(
+    step(
         db,
         held,
         phase=OperationPhase.HELD,
