@@ -1,0 +1,1 @@
+"""The speed claims, each a command: `python -m bench.run`. Never part of the tests."""

@@ -1,0 +1,1 @@
+"""A directory for PYTHONPATH: its `sitecustomize` counts what a process does."""

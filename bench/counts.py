@@ -1,0 +1,52 @@
+"""Reads what the processes of a bench have counted about themselves, and what their broker has."""
+
+import os
+import struct
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import redis
+
+from bench.counting.sitecustomize import LABEL, NAMES
+from driftline.adapters.settings import Settings
+
+COUNTING = Path(__file__).parent / "counting"
+ROLES = (("gunicorn", "web"), ("workers.watch", "watch"), ("beat", "beat"), ("worker", "worker"), ("git", "git"))
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """Environment variables with which every Python process of an installation counts into a directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    known = os.environ.get("PYTHONPATH", "")
+    return {"BENCH_COUNTS": str(directory), "PYTHONPATH": os.pathsep.join(filter(None, (str(COUNTING), known)))}
+
+
+def counted(directory: Path) -> dict[str, Counter[str]]:
+    """Role -> what its processes have counted so far, ended ones included."""
+    found: dict[str, Counter[str]] = {}
+    for file in directory.iterdir():
+        content = file.read_bytes()
+        role = role_of(content[:LABEL].rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
+        numbers = struct.unpack_from(f"{len(NAMES)}q", content, LABEL)
+        found.setdefault(role, Counter()).update(dict(zip(NAMES, numbers, strict=True)))
+    return found
+
+
+def role_of(command: str) -> str:
+    """Whose process a command line is: web, worker, beat, watch or other."""
+    return next((role for word, role in ROLES if word in command), "other")
+
+
+def since(now: Mapping[str, Counter[str]], before: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
+    """What came on top, by role."""
+    return {role: counts - before.get(role, Counter()) for role, counts in now.items()}
+
+
+def messages(settings: Settings) -> int:
+    """Messages that were put into the broker's queues since it started: one LPUSH each."""
+    client = redis.Redis(unix_socket_path=str(settings.broker_socket))
+    try:
+        return int(client.info("commandstats").get("cmdstat_lpush", {}).get("calls", 0))
+    finally:
+        client.close()
