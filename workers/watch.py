@@ -44,13 +44,14 @@ class Gatherer(Sink):
         self._waiting: dict[Key, Object | None] = {}
         self._lock = threading.Condition()
         self._stopping = False
-        self._failures: dict[str, str] = {}
+        self._stuck = False
         self._thread = threading.Thread(target=self._run, name=f"gather {row.name}", daemon=True)
         self._thread.start()
 
     @property
     def failing(self) -> bool:
-        return bool(self._failures)
+        """Whether what was seen last could not be recorded yet."""
+        return self._stuck
 
     def upserts(self, selection: Selection, objects: Sequence[Object]) -> None:
         with self._lock:
@@ -63,10 +64,11 @@ class Gatherer(Sink):
             self._lock.notify()
 
     def synced(self, selection: Selection) -> None:
-        self._failures.pop(selection.resource.plural, None)
+        self._edges.log.info("kind watched", cluster=self.row.name, kind=selection.resource.plural)
 
     def failed(self, selection: Selection, failure: Failure) -> None:
-        self._failures[selection.resource.plural] = failure.message
+        kind = selection.resource.plural
+        self._edges.log.warning("kind not watched", cluster=self.row.name, kind=kind, reason=failure.message)
 
     def stop(self) -> None:
         with self._lock:
@@ -94,12 +96,26 @@ class Gatherer(Sink):
     def _hand_on(self, batch: dict[Key, Object | None]) -> None:
         try:
             observe.observe(self._edges, self.row, [Seen(key, body) for key, body in batch.items()])
-        except Exception as error:
+            self._stuck = False
+        except Failure as failure:
             # Kept for the next batch, unless something newer has come: a database that is away loses nothing.
-            self._edges.log.warning("events wait", cluster=self.row.name, reason=str(error))
+            self._stuck = True
+            self._edges.log.warning("events wait", cluster=self.row.name, reason=failure.message)
             with self._lock:
                 self._waiting = {**batch, **self._waiting}
             time.sleep(0.5)
+        except Exception as error:
+            self._edges.report(error)
+            self._one_by_one(batch)
+
+    def _one_by_one(self, batch: dict[Key, Object | None]) -> None:
+        """Hand on what can be; an object that nobody can digest must not keep the others back."""
+        if len(batch) > 1:
+            for key, body in batch.items():
+                self._hand_on({key: body})
+            return
+        for key in batch:
+            self._edges.log.error("event dropped", cluster=self.row.name, object=str(key))
 
 
 class ClusterWatch:
@@ -108,8 +124,8 @@ class ClusterWatch:
     def __init__(self, edges: Edges, row: ClusterRow) -> None:
         self.row = row
         self._edges = edges
-        self._gatherer = Gatherer(edges, row)
         self._cluster = edges.cluster(row)
+        self._gatherer = Gatherer(edges, row)
         self._reflectors = Reflectors(self._cluster, self._gatherer)
 
     def follow(self) -> None:
@@ -188,17 +204,22 @@ class Watcher:
             if not held:
                 continue
             mine.add(row.id)
-            known = self._watches.get(row.id)
-            if known is None or (known.row.server, known.row.access, known.row.uid) != (
-                row.server,
-                row.access,
-                row.uid,
-            ):
-                if known is not None:
-                    known.stop()
-                self._watches[row.id] = ClusterWatch(self._edges, row)
+            try:
+                self._follow(row)
+            except Failure as failure:
+                self._edges.log.warning("cluster not watched", cluster=row.name, reason=failure.message)
         for number in self._watches.keys() - mine:
             self._watches.pop(number).stop()
+
+    def _follow(self, row: ClusterRow) -> None:
+        """Watch a cluster that is ours now, anew if it is reached in another way than before."""
+        known = self._watches.get(row.id)
+        wanted = (row.server, row.access, row.uid)
+        if known is not None and (known.row.server, known.row.access, known.row.uid) == wanted:
+            return
+        if known is not None:
+            self._watches.pop(row.id).stop()
+        self._watches[row.id] = ClusterWatch(self._edges, row)
 
     def _end(self) -> None:
         for watch in self._watches.values():

@@ -6,17 +6,17 @@ asks for the next look.
 
 from datetime import timedelta
 
-from driftline.adapters.store import applications, clusters, jobs
+from driftline.adapters.store import applications, jobs
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.jobs import Job
-from driftline.flow import looking, removal, signals, standing, stepping
-from driftline.flow.desire import Cold, NotFetched
+from driftline.flow import looking, reach, removal, signals, standing, stepping
+from driftline.flow.desire import Cold, NotFetched, RepositoryAway, Wish
 from driftline.flow.edges import Edges
 from driftline.flow.situation import Situation, load
 from driftline.flow.subjects import fetch_request, hints
 from driftline.model.alert import Condition, Signal
 from driftline.model.cluster import ClusterUnreachable
-from driftline.model.errors import Failure, Temporary
+from driftline.model.errors import Failure, Permanent, Temporary
 from driftline.model.health import HealthStatus, SyncStatus
 
 COME_BACK = timedelta(seconds=30)
@@ -40,8 +40,28 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
 
 
 def _look(edges: Edges, situation: Situation) -> None:
+    assert situation.cluster is not None
+    if reach.known_away(edges, situation.cluster):
+        _stay_away(edges, situation)
+        return
+    if _awaits_fetch(situation):
+        with edges.store.write() as db:
+            jobs.finish(db, situation.job)
+        return
     try:
         seen = looking.view(edges, situation)
+    except Failure as failure:
+        cluster_away(edges, situation, failure)
+        return
+    if situation.cluster.failing_since is not None:
+        with edges.store.write() as db:
+            wake = reach.back(db, edges, situation.cluster, seen.uid, seen.target.version)
+        edges.hint(wake)
+    _compare(edges, situation, seen)
+
+
+def _compare(edges: Edges, situation: Situation, seen: looking.View) -> None:
+    try:
         wish = looking.render(edges, situation, seen)
     except NotFetched:
         _fetch_first(edges, situation)
@@ -54,11 +74,37 @@ def _look(edges: Edges, situation: Situation) -> None:
     except Failure as failure:
         _cannot_tell(edges, situation, failure)
     else:
+        _go_on(edges, situation, seen, wish)
+
+
+def _go_on(edges: Edges, situation: Situation, seen: looking.View, wish: Wish) -> None:
+    try:
         found = looking.look(edges, situation, seen, wish)
         if situation.sync is not None:
             stepping.go_on(edges, found, situation.sync)
         else:
             standing.decide(edges, found)
+    except ClusterUnreachable as failure:
+        cluster_away(edges, situation, failure)
+    except Permanent as failure:
+        if situation.sync is None:
+            raise
+        stepping.fail_unplanned(edges, situation, situation.sync, failure.message)
+
+
+def _awaits_fetch(situation: Situation) -> bool:
+    """Whether a person has asked for a sync of the newest commit, and the repository was not asked for it since."""
+    sync = situation.sync
+    if sync is None or sync.stage != "requested" or sync.render_id is not None or (sync.request or {}).get("only"):
+        return False
+    return any(row.updated_at < sync.started_at for row in situation.repositories)
+
+
+def _stay_away(edges: Edges, situation: Situation) -> None:
+    """The cluster did not answer others a moment ago: leave it alone for a while, and let the verdict age."""
+    with edges.store.write() as db:
+        applications.set_status(db, situation.row.id, **standing.aged(situation, edges))
+        jobs.finish(db, situation.job, run_at=edges.now() + COME_BACK)
 
 
 def _fetch_first(edges: Edges, situation: Situation) -> None:
@@ -91,17 +137,12 @@ def _no_cluster(edges: Edges, situation: Situation) -> None:
 def cluster_away(edges: Edges, situation: Situation, failure: Failure) -> None:
     """The cluster does not answer: its verdicts stay and age, people hear of the cluster once, nothing is deleted."""
     assert situation.cluster is not None
-    row = situation.cluster
-    facts = {"cluster": row.name, "message": failure.message, "application": situation.row.name}
-    subject = f"cluster:{row.name}"
-    signal = Signal(Condition.CLUSTER_UNREACHABLE, subject, active=True, facts=facts)
     delay = failure.delay if isinstance(failure, Temporary) else COME_BACK
+    changes = standing.aged(situation, edges)
+    changes["conditions"] = standing.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
     with edges.store.write() as db:
-        clusters.set_failed(db, row.id, failure.message)
-        changes = standing.aged(situation, edges)
-        changes["conditions"] = standing.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
+        wake = reach.away(db, edges, situation.cluster, failure, situation.row.name)
         applications.set_status(db, situation.row.id, **changes)
-        wake = signals.raise_signals(db, edges, [signal])
         jobs.finish(db, situation.job, run_at=edges.now() + max(delay, COME_BACK))
     edges.hint(wake)
 
@@ -119,6 +160,9 @@ def _cannot_tell(edges: Edges, situation: Situation, failure: Failure) -> None:
         applications.set_status(db, situation.row.id, **changes)
         wake = signals.raise_signals(db, edges, [] if temporary else [_unknown(situation, failure)])
         run_at = edges.now() + max(failure.delay, COME_BACK) if isinstance(failure, Temporary) else None
+        if isinstance(failure, RepositoryAway):
+            # The repository's own job comes back, and asks for this application when it has something.
+            run_at = None
         jobs.finish(db, situation.job, run_at=run_at)
     edges.log.warning("comparison failed", application=situation.row.name, reason=failure.message)
     edges.hint(wake)

@@ -61,9 +61,9 @@ def write_children(
     """Declare, change and remove children, in a few statements for any number, inside the caller's transaction."""
     declared_now = [change for change in changes if change.op is not Op.PRUNE]
     apps, _ = applications_in([wanted[change.key].body for change in declared_now])
-    declared = declare_children(db, edges, situation.row, apps)
+    declared, wrong = declare_children(db, edges, situation.row, apps)
     wake = wake_children(db, declared)
-    written = [_declared(change, declared.ids, wanted) for change in declared_now]
+    written = [_declared(change, declared.ids, wanted, wrong) for change in declared_now]
     for change in changes:
         if change.op is Op.PRUNE:
             found, more = _remove(db, situation, change)
@@ -72,10 +72,13 @@ def write_children(
     return written, wake
 
 
-def _declared(change: Change, ids: Mapping[str, int], wanted: Mapping[Key, Wanted]) -> Written:
+def _declared(
+    change: Change, ids: Mapping[str, int], wanted: Mapping[Key, Wanted], wrong: Mapping[str, str]
+) -> Written:
     name = change.key.name
     if name not in ids:
-        message = f"{change.key}: an application of this name exists already and is not declared here"
+        taken = f"{change.key}: an application of this name exists already and is not declared here"
+        message = wrong.get(name, taken)
         return Written(change, ObjectResult(change.key, ResultStatus.SYNC_FAILED, message=message))
     action = Action.CREATED if change.op is Op.CREATE else Action.UPDATED
     uid = f"application:{ids[name]}"

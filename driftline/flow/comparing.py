@@ -55,6 +55,8 @@ class Comparer:
     namespace: str
     ignore: tuple[IgnoreRule, ...]
     now: datetime
+    unwell: frozenset[str] = frozenset()
+    """Ids of keys that are read again though nothing has moved: nobody else would see them get well."""
     fresh: bool = False
     """Whether every object is read from the cluster, whatever is known of it: for people who ask now."""
 
@@ -89,7 +91,7 @@ class Comparer:
 
     def settled(self, ledger: Ledger, key: Key, digest: str) -> bool:
         """Whether neither side has moved since the object was found in sync, which is not too long ago."""
-        if self.fresh:
+        if self.fresh or key.id in self.unwell:
             return False
         row, live = ledger.owned.get(key), ledger.live.get(key.id)
         if row is None or live is None or row.state != ObjectState.OWNED or live.gone or live.deleting:

@@ -1,7 +1,8 @@
 """Take declarations of applications: from a person, or from the render of another application."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,7 @@ from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.declarations import Declaration, Declared, SourceDeclaration
 from driftline.adapters.taskqueue import Hint
-from driftline.desired import urls
+from driftline.desired import revision, urls
 from driftline.flow.edges import Edges
 from driftline.flow.projects import project_of
 from driftline.flow.subjects import app_request, fetch_request, hints
@@ -19,6 +20,9 @@ from driftline.formats.application import application, normalised
 from driftline.model.application import Application, Destination
 from driftline.model.errors import Permanent
 from driftline.model.objects import Object
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 IN_CLUSTER = ("in-cluster", "https://kubernetes.default.svc")
 """Name and address by which declarations mean the cluster that we run in."""
@@ -44,7 +48,9 @@ def declare(edges: Edges, documents: Sequence[Object], who: str, upsert: bool = 
     apps = [application(document) for document in documents]
     _unique(apps)
     with edges.store.write() as db:
-        found = _declarations(db, edges, apps)
+        found, wrong = _declarations(db, edges, apps)
+        for failure in wrong.values():
+            raise failure
         for each in found:
             found_before = applications.get(db, each.name)
             if found_before is not None:
@@ -58,9 +64,15 @@ def declare(edges: Edges, documents: Sequence[Object], who: str, upsert: bool = 
     return tuple(Outcome(each.name, _action(declared, each.name), tuple(each.warnings)) for each in found)
 
 
-def declare_children(db: Connection, edges: Edges, parent: ApplicationRow, apps: Sequence[Application]) -> Declared:
-    """Save the applications that another one's render holds. A name that belongs to someone else is `refused`."""
-    return declarations.declare_many(db, _declarations(db, edges, apps, parent.id))
+def declare_children(
+    db: Connection, edges: Edges, parent: ApplicationRow, apps: Sequence[Application]
+) -> tuple[Declared, Mapping[str, str]]:
+    """Save the applications that another one's render holds; also why some could not be, by name.
+
+    A name that belongs to someone else is `refused`.
+    """
+    found, wrong = _declarations(db, edges, apps, parent.id)
+    return declarations.declare_many(db, found), {name: failure.message for name, failure in wrong.items()}
 
 
 def wake_children(db: Connection, declared: Declared) -> list[Hint]:
@@ -86,15 +98,50 @@ def cluster_of(db: Connection, destination: Destination) -> ClusterRow | None:
 
 def _declarations(
     db: Connection, edges: Edges, apps: Sequence[Application], parent_id: int | None = None
-) -> list[Declaration]:
-    """Declarations with the ids of clusters and repositories, in a handful of statements for any number."""
-    destinations = {app.destination.name or app.destination.server: app.destination for app in apps}
-    found = {meant: cluster_of(db, destination) for meant, destination in destinations.items()}
-    every = sorted({source.repo_url for app in apps for source in app.sources})
-    for url in every:
-        urls.validate_repository(url, allow_file=edges.settings.git_allow_file)
+) -> tuple[list[Declaration], dict[str, Permanent]]:
+    """Declarations with the ids of clusters and repositories, in a handful of statements for any number.
+
+    What is wrong with one says nothing of the others: it is returned by the application's name.
+    """
+    places = {app.destination.name or app.destination.server: app.destination for app in apps}
+    meant = {place: _attempted(cluster_of, db, destination) for place, destination in places.items()}
+    checked = {app.name: _attempted(_check, edges, app) for app in apps}
+    good = [app for app in apps if not isinstance(checked[app.name], Permanent)]
+    every = sorted({source.repo_url for app in good for source in app.sources})
     ids = repositories.ensure_many(db, [(url, urls.normalise(url)) for url in every])
-    return [_declaration(app, found[app.destination.name or app.destination.server], ids, parent_id) for app in apps]
+    made: list[Declaration] = []
+    wrong = {name: failure for name, failure in checked.items() if isinstance(failure, Permanent)}
+    for app in good:
+        cluster = meant[app.destination.name or app.destination.server]
+        failed = isinstance(cluster, Permanent)
+        found = cluster if isinstance(cluster, Permanent) else _attempted(_declaration, app, cluster, ids, parent_id)
+        if isinstance(found, Permanent):
+            wrong[app.name] = Permanent(f"Application {app.name}: {found.message}") if failed else found
+        else:
+            made.append(found)
+    return made, wrong
+
+
+def _attempted(step: Callable[P, T], *values: P.args, **named: P.kwargs) -> T | Permanent:
+    """What a step returns, or the Permanent that it raises."""
+    try:
+        return step(*values, **named)
+    except Permanent as failure:
+        return failure
+
+
+def _check(edges: Edges, app: Application) -> None:
+    """Raise Permanent for what no database knows: URLs, revisions, the project."""
+    for position, source in enumerate(app.sources):
+        urls.validate_repository(source.repo_url, allow_file=edges.settings.git_allow_file)
+        try:
+            revision.validate(source.target_revision)
+        except Permanent as failure:
+            raise Permanent(f"Application {app.name}: spec.sources[{position}]: {failure.message}") from None
+    try:
+        project_of(app.project)
+    except Permanent as failure:
+        raise Permanent(f"Application {app.name}: spec.project: {failure.message}") from None
 
 
 def _declaration(

@@ -1,7 +1,7 @@
 """What Git wants of one application now: revisions, render, and the objects it comes to. Rendered once per content."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -37,7 +37,6 @@ class Wish:
     """The stored render, or None while `content` is not stored yet."""
     content: bytes = field(default=b"", repr=False)
     """The render as JSON, to be sealed and stored with the plan."""
-    warnings: tuple[str, ...] = ()
 
 
 def resolve(app: Application, repositories: Sequence[RepositoryRow], overrides: Sequence[str] = ()) -> tuple[str, ...]:
@@ -50,10 +49,40 @@ def resolve(app: Application, repositories: Sequence[RepositoryRow], overrides: 
         wanted = overrides[position] if position < len(overrides) and overrides[position] else source.target_revision
         if row.fetched_at is None:
             if row.failing_since is not None:
-                raise Temporary(row.message)
+                raise RepositoryAway(row.message)
             raise NotFetched(f"{row.url}: is being fetched for the first time")
         commits.append(revision.resolve(wanted, row.refs or {}, row.head, source.tag_prefix).commit)
     return tuple(commits)
+
+
+def resolve_asked(
+    edges: Edges,
+    app: Application,
+    repositories: Sequence[RepositoryRow],
+    credentials: Sequence[RepositoryAccess],
+    overrides: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """The same for revisions that a person names: a branch or tag that no application follows is fetched now."""
+    try:
+        return resolve(app, repositories, overrides)
+    except Permanent:
+        fetched = [
+            _with_ref(edges, row, access, overrides[place] if place < len(overrides) else source.target_revision)
+            for place, (source, row, access) in enumerate(zip(app.sources, repositories, credentials, strict=True))
+        ]
+        return resolve(app, fetched, overrides)
+
+
+def _with_ref(edges: Edges, row: RepositoryRow, access: RepositoryAccess, wanted: str) -> RepositoryRow:
+    refs = revision.wanted_refs(wanted)
+    if not refs:
+        return row
+    found = edges.mirrors.fetch(access, refs)
+    return replace(row, refs={**(row.refs or {}), **found.refs}, head=found.head or row.head)
+
+
+class RepositoryAway(Temporary):
+    """The repository could never be fetched, and cannot now."""
 
 
 class NotFetched(Temporary):
@@ -109,10 +138,10 @@ def wish(
         if fast and any(cold(each) for each in inputs):
             raise Cold(f"Application {app.name}: is rendered by a worker for slow work")
         made = _render(edges.renderers, requests)
-    desired = finalise(made["objects"], app, target.kinds, target.marks, made["origins"])
+    desired = _finalised(made, app, target)
     edges.desires.put(app, key, target, desired)
     content = b"" if row else orjson.dumps(made)
-    return Wish(desired, tuple(revisions), key, inputs, row.id if row else None, content, tuple(made["warnings"]))
+    return Wish(desired, tuple(revisions), key, inputs, row.id if row else None, content)
 
 
 def address(inputs: Sequence[Inputs]) -> str:
@@ -145,13 +174,16 @@ def stored_wish(edges: Edges, app: Application, render_id: int, revisions: Seque
     if row is None:
         raise Permanent(f"Application {app.name}: the stored render {render_id} is gone; sync it from Git instead")
     desired = edges.desires.get(app, row.key, target)
-    warnings: tuple[str, ...] = ()
     if desired is None:
-        made = _open(edges, row.key, row.sealed)
-        warnings = tuple(made["warnings"])
-        desired = finalise(made["objects"], app, target.kinds, target.marks, made["origins"])
+        desired = _finalised(_open(edges, row.key, row.sealed), app, target)
         edges.desires.put(app, row.key, target, desired)
-    return Wish(desired, tuple(revisions), row.key, (), row.id, b"", warnings)
+    return Wish(desired, tuple(revisions), row.key, (), row.id)
+
+
+def _finalised(made: dict[str, Any], app: Application, target: Target) -> Desired:
+    """The objects of a render as they should be, with the render's own warnings."""
+    desired = finalise(made["objects"], app, target.kinds, target.marks, made["origins"])
+    return replace(desired, warnings=(*desired.warnings, *made["warnings"]))
 
 
 def keep(db: Connection, edges: Edges, found: Wish) -> int:

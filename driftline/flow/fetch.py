@@ -7,6 +7,7 @@ statement and nothing else.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from driftline.adapters.git import Fetched
@@ -44,9 +45,9 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
     try:
         fetched = edges.mirrors.fetch(credentials, wanted_refs(uses))
     except Failure as failure:
-        _failed(job, row, failure, edges)
-        return ()
+        return _failed(job, row, uses, failure, edges)
     affected, moved = concerned(uses, fetched, credentials, edges)
+    affected = sorted({*affected, *_asked(uses)})
     with edges.store.write() as db:
         repositories.set_fetched(db, row.id, dict(fetched.refs), fetched.head)
         applications.set_statuses(db, {number: {"revisions": list(found)} for number, found in moved.items()})
@@ -60,7 +61,11 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
 
 def wanted_refs(uses: Sequence[SourceUse]) -> list[str]:
     """Every ref that some application follows, HEAD if there is none."""
-    found = {ref for use in uses for ref in revision.wanted_refs(use.target_revision)}
+    found: set[str] = set()
+    for use in uses:
+        # What one application asks for wrongly is said at that application; the others are fetched for.
+        with suppress(Permanent):
+            found |= set(revision.wanted_refs(use.target_revision))
     return sorted(found) or ["HEAD"]
 
 
@@ -92,7 +97,7 @@ def concerned(
             if not unchanged(inputs, oids, commit=commit):
                 affected.add(use.application_id)
             else:
-                revisions = list(use.revisions or [])
+                revisions = list(moved.get(use.application_id) or use.revisions or [])
                 revisions[use.position] = commit
                 moved[use.application_id] = tuple(revisions)
     return sorted(affected), {number: found for number, found in moved.items() if number not in affected}
@@ -110,16 +115,25 @@ def _known(use: SourceUse) -> str:
     return use.revisions[use.position] if use.revisions and len(use.revisions) > use.position else ""
 
 
-def _failed(job: Job, row: RepositoryRow, failure: Failure, edges: Edges) -> None:
+def _asked(uses: Sequence[SourceUse]) -> set[int]:
+    """Applications whose sync a person has asked for: it waits for this fetch, however it ends."""
+    return {use.application_id for use in uses if use.sync_requested}
+
+
+def _failed(job: Job, row: RepositoryRow, uses: Sequence[SourceUse], failure: Failure, edges: Edges) -> tuple[int, ...]:
     """Note the failure, tell people once for the repository, and come back later; a dead host is not polled faster."""
     delay = failure.delay if isinstance(failure, Temporary) else KEEP_TRYING
     tried = 0 if row.failing_since is None else int((edges.now() - row.failing_since).total_seconds())
     with edges.store.write() as db:
         repositories.set_failed(db, row.id, failure.message)
         wake = signals.raise_signals(db, edges, [_unreachable(row, failure)])
+        # Those that were never compared have nothing else that says why.
+        new = {use.application_id for use in uses if not use.inputs}
+        ids = jobs.request_many(db, [app_request(number) for number in sorted({*new, *_asked(uses)})])
         jobs.finish(db, job, run_at=edges.now() + min(KEEP_TRYING, max(delay, timedelta(seconds=tried / 2))))
     edges.log.warning("fetch failed", repository=row.url, reason=failure.message)
-    edges.hint(wake)
+    edges.hint([*hints(ids[1:]), *wake])
+    return ids[:1]
 
 
 def _unreachable(row: RepositoryRow, failure: Failure) -> Signal:

@@ -237,7 +237,7 @@ def _situation(edges: Edges, name: str, revision: str = "") -> Situation:
 def _no_job(edges: Edges) -> Job:
     """Stands where a job is asked for: a person looks, nothing is leased and nothing will be written."""
     now = edges.now()
-    return Job(0, "inspect", "", "scan", JobState.DONE, 0, 0, now, None, None, 0, None, "", now, now)
+    return Job(0, looking.INSPECT, "", "scan", JobState.DONE, 0, 0, now, None, None, 0, None, "", now, now)
 
 
 def _row(db: Connection, name: str) -> ApplicationRow:

@@ -12,9 +12,11 @@ from driftline.flow.desire import Wish
 from driftline.flow.desires import Target
 from driftline.flow.edges import Edges
 from driftline.flow.reading import Reader
+from driftline.flow.scan import watched
 from driftline.flow.situation import Situation
 from driftline.model.digests import digest
 from driftline.model.drift import Verdict, VerdictState
+from driftline.model.health import HealthStatus
 from driftline.model.objects import Key, key_of
 from driftline.model.plan import Problem
 from driftline.sync.automation import Difference
@@ -78,6 +80,9 @@ class Look:
         return tuple(found + [Difference(key, prune=True) for key in sorted(self.extras)])
 
 
+INSPECT = "inspect"
+"""Kind of the job that stands for a person who looks."""
+
 NOT_DRIFT = frozenset({VerdictState.UNKNOWN, VerdictState.SUSPECT, VerdictState.UNAPPLICABLE, VerdictState.DELETING})
 
 
@@ -103,7 +108,7 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
         key for key, each in wanted.items() if key not in owned or owned[key].desired_digest != each.digest
     )
     fresh = ask or bool((situation.job.payload or {}).get("fresh"))
-    comparer = replace(comparer_for(edges, situation, seen), fresh=fresh)
+    comparer = replace(comparer_for(edges, situation, seen), fresh=fresh, unwell=_unwell(edges, situation))
     ledger = Ledger({key: row for key, row in owned.items() if not is_child(key)}, situation.live)
     undecided = frozenset() if ask else behind
     compared = comparer.compare(bodies, wish.desired.digests, ledger, undecided)
@@ -115,6 +120,15 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
     extras = named - gone
     status = status_of(wish, wanted, owned, compared, behind, extras, problems)
     return Look(situation, seen, wish, wanted, compared, behind, extras, problems, status, gone)
+
+
+def _unwell(edges: Edges, situation: Situation) -> frozenset[str]:
+    """Ids of objects that were not well when last seen, where no watch tells what becomes of them."""
+    assert situation.cluster is not None
+    if watched(situation.cluster, edges):
+        return frozenset()
+    well = (HealthStatus.HEALTHY, HealthStatus.SUSPENDED)
+    return frozenset(key_id for key_id, row in situation.live.items() if row.health_status not in well)
 
 
 def comparer_for(edges: Edges, situation: Situation, seen: View) -> Comparer:
@@ -154,7 +168,7 @@ def status_of(
     found = application_sync_status(verdicts, left)
     conditions = [*found.conditions]
     conditions += [AppCondition("ComparisonError", f"{each.key}: {each.message}") for each in problems]
-    conditions += [AppCondition(*_warning(text)) for text in (*wish.desired.warnings, *wish.warnings)]
+    conditions += [AppCondition(*_warning(text)) for text in wish.desired.warnings]
     return replace(found, conditions=tuple(conditions))
 
 
@@ -172,7 +186,10 @@ def render(edges: Edges, situation: Situation, seen: View) -> Wish:
         return desire.stored_wish(edges, situation.app, sync.render_id, sync.revisions, seen.target)
     request = (sync.request if sync else None) or {}
     overrides = request.get("revisions") or ()
-    revisions = desire.resolve(situation.app, situation.repositories, overrides)
+    if overrides or situation.job.kind == INSPECT:
+        revisions = desire.resolve_asked(edges, situation.app, situation.repositories, situation.credentials, overrides)
+    else:
+        revisions = desire.resolve(situation.app, situation.repositories)
     fast = situation.job.queue == "fast"
     row = situation.row
     items = (row.inputs or {}).get("items", ()) if row.inputs else ()

@@ -47,7 +47,9 @@ def request_sync(edges: Edges, name: str, wanted: SyncRequest, who: str) -> int:
         prune = wanted.prune if wanted.prune is not None else bool(app.automated and app.automated.prune)
         request = _request(wanted, prune, len(app.sources))
         sync_id = _create(db, row, "manual", request, who)
-        ids = _wake(db, row, fetch=not wanted.resources)
+        reads = [] if wanted.resources else repositories.of_application(db, row.id)
+        # The fetch asks for the look when it ends: before, it would find the commit that was newest then.
+        ids = jobs.request_many(db, [fetch_request(each.id) for each in reads] or [app_request(row.id)])
         audit.append(db, who, "app.sync", f"app:{name}", {"revision": wanted.revision, "prune": prune})
     edges.hint(hints(ids))
     return sync_id

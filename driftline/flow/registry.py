@@ -10,9 +10,9 @@ from driftline.adapters.store.repositories import NewRepository, RepositoryRow
 from driftline.alerts.outgoing import Outgoing
 from driftline.alerts.routing import parse_recipient
 from driftline.desired import urls
-from driftline.flow import access
+from driftline.flow import access, reach
 from driftline.flow.edges import Edges
-from driftline.flow.subjects import fetch_request, hints, scan_request
+from driftline.flow.subjects import app_request, fetch_request, hints, scan_request
 from driftline.model.access import ClusterAccess, RepositoryAccess
 from driftline.model.alert import Message
 from driftline.model.errors import Failure, Permanent
@@ -74,10 +74,11 @@ def add_cluster(edges: Edges, given: ClusterAccess, who: str, upsert: bool = Fal
         row = clusters.save(db, given.name, given.server, access.seal_cluster(edges, given))
         clusters.set_well(db, row.id, uid, version)
         applications.link_cluster(db, row.id, given.name, given.server)
+        looks = jobs.request_many(db, [app_request(each.id) for each in reach.of_cluster(db, row.id)])
         ids = jobs.request_many(db, [scan_request(row.id)])
         audit.append(db, who, "cluster.add", f"cluster:{given.name}", {"server": given.server})
         found = clusters.by_id(db, row.id)
-    edges.hint(hints(ids, jobs.Queue.SCAN))
+    edges.hint([*hints(looks), *hints(ids, jobs.Queue.SCAN)])
     assert found is not None
     return found
 
@@ -110,7 +111,10 @@ def ensure_local_cluster(edges: Edges) -> str:
     with edges.store.write() as db:
         row = clusters.save(db, "in-cluster", "https://kubernetes.default.svc", None)
         clusters.set_well(db, row.id, uid, version)
-        applications.link_cluster(db, row.id, "in-cluster", "https://kubernetes.default.svc")
+        linked = applications.link_cluster(db, row.id, "in-cluster", "https://kubernetes.default.svc")
+        found = reach.of_cluster(db, row.id) if linked else ()
+        looks = jobs.request_many(db, [app_request(each.id) for each in found])
+    edges.hint(hints(looks))
     return f"cluster in-cluster: Kubernetes {version}"
 
 

@@ -13,11 +13,10 @@ from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.jobs import Job
 from driftline.adapters.store.live import LiveRow, Sighting
 from driftline.adapters.store.objects import ObjectRow, ObjectState, WatchedKind
-from driftline.flow import observe, signals
+from driftline.flow import observe, reach
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import number_of
-from driftline.model.alert import Condition, Signal
-from driftline.model.cluster import Resource
+from driftline.model.cluster import ApiRefused, ClusterUnreachable, Refusal, Resource
 from driftline.model.errors import Failure, Temporary
 from driftline.model.marks import INSTALLATION_LABEL
 from driftline.model.objects import Key, Object, group_of, key_of, version_of
@@ -35,25 +34,38 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
         row = clusters.by_id(db, number_of(job))
         forced = bool((job.payload or {}).get("force"))
         kinds = objects.by_kinds(db, row.uid) if row and row.uid else []
-    if row is None or (watched(row, edges) and not forced):
+    if row is None or (watched(row, edges) and not forced and row.failing_since is None):
         with edges.store.write() as db:
             jobs.finish(db, job)
         return ()
     try:
         cluster = edges.cluster(row)
         uid, version = cluster.uid(), cluster.version()
-        for kind in kinds:
-            check_kind(edges, cluster, row, kind)
-            _still_ours(edges, job)
     except Failure as failure:
         _unreachable(job, row, failure, edges)
         return ()
+    try:
+        for kind in kinds:
+            _check(edges, cluster, row, kind)
+            _still_ours(edges, job)
+    except (ClusterUnreachable, ApiRefused) as failure:
+        _unreachable(job, row, failure, edges)
+        return ()
     with edges.store.write() as db:
-        clusters.set_well(db, row.id, uid, version)
-        wake = signals.raise_signals(db, edges, [_signal(row, active=False)]) if row.failing_since else []
+        wake = reach.back(db, edges, row, uid, version)
         jobs.finish(db, job)
     edges.hint(wake)
     return ()
+
+
+def _check(edges: Edges, cluster: Cluster, row: ClusterRow, kind: WatchedKind) -> None:
+    """One kind. That it is refused, as by a role that may not list Secrets, says nothing of the others."""
+    try:
+        check_kind(edges, cluster, row, kind)
+    except ApiRefused as refused:
+        if refused.refusal is Refusal.UNAUTHORIZED:
+            raise
+        edges.log.warning("kind not checked", cluster=row.name, kind=kind.kind, reason=refused.message)
 
 
 def watched(row: ClusterRow, edges: Edges) -> bool:
@@ -118,14 +130,8 @@ def _still_ours(edges: Edges, job: Job) -> None:
 
 def _unreachable(job: Job, row: ClusterRow, failure: Failure, edges: Edges) -> None:
     with edges.store.write() as db:
-        clusters.set_failed(db, row.id, failure.message)
-        wake = signals.raise_signals(db, edges, [_signal(row, active=True, message=failure.message)])
+        wake = reach.away(db, edges, row, failure)
         delay = failure.delay if isinstance(failure, Temporary) else timedelta(minutes=1)
         jobs.finish(db, job, run_at=edges.now() + delay)
     edges.log.warning("cluster check failed", cluster=row.name, reason=failure.message)
     edges.hint(wake)
-
-
-def _signal(row: ClusterRow, active: bool, message: str = "") -> Signal:
-    facts = {"cluster": row.name, "server": row.server, "message": message}
-    return Signal(Condition.CLUSTER_UNREACHABLE, f"cluster:{row.name}", active, facts=facts)

@@ -56,15 +56,17 @@ def settle(db: Connection, edges: Edges) -> list[Hint]:
     """What time alone changes: flapping alerts that have settled, causes that were held back."""
     queued: list[outbox.Outgoing] = []
     scopes = _Scopes(db)
-    for row in alerts.unsettled(db):
+    unsettled = alerts.unsettled(db)
+    wake = raise_signals(db, edges, _jobs_well(db, unsettled))
+    for row in unsettled:
         open_alert = decode_alert(row.state)
         for change in state.due(open_alert, edges.now()):
             row = alerts.remember(db, change.alert.slot, encode_alert(change.alert), _alert_row(db, edges, change, row))
             signal = Signal(open_alert.condition, open_alert.subject, change.edge is not Edge.RECOVER)
             queued += [_row(each, row.id, change) for each in _messages(edges, scopes, signal, change)]
     if not outbox.add_many(db, queued, edges.now()):
-        return []
-    return hints(jobs.request_many(db, [NOTIFY_REQUEST]), NOTIFY_REQUEST.queue)
+        return wake
+    return [*wake, *hints(jobs.request_many(db, [NOTIFY_REQUEST]), NOTIFY_REQUEST.queue)]
 
 
 def quarantined(db: Connection, edges: Edges, job: Job, error: str) -> list[Hint]:
@@ -74,7 +76,24 @@ def quarantined(db: Connection, edges: Edges, job: Job, error: str) -> list[Hint
         row = applications.by_id(db, int(job.subject.rpartition(":")[2]))
         if row is not None:
             facts["application"] = row.name
-    return raise_signals(db, edges, [Signal(Condition.JOB_QUARANTINED, f"job:{job.id}", True, facts=facts)])
+    return raise_signals(db, edges, [Signal(Condition.JOB_QUARANTINED, _subject(job), True, facts=facts)])
+
+
+def _subject(job: Job) -> str:
+    """One alert for what a job does, however many rows of it were put aside."""
+    return f"job:{job.kind} {job.subject}"
+
+
+def _jobs_well(db: Connection, rows: Sequence[alerts.Remembered]) -> list[Signal]:
+    """Alerts about jobs that have succeeded since, or that a person has started again."""
+    told = {alert.subject for row in rows if (alert := decode_alert(row.state)).condition is Condition.JOB_QUARANTINED}
+    if not told:
+        return []
+    aside = {_subject(job) for job in jobs.quarantined(db, 1000)}
+    return [
+        Signal(Condition.JOB_QUARANTINED, subject, False, facts={"job": subject.removeprefix("job:")})
+        for subject in sorted(told - aside)
+    ]
 
 
 def _alert_row(db: Connection, edges: Edges, change: AlertChange, known: alerts.Remembered | None) -> int:

@@ -10,10 +10,12 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from driftline.adapters.store import (
+    alerts,
     applications,
     clusters,
     deliveries,
     jobs,
+    live,
     outbox,
     renders,
     repositories,
@@ -29,6 +31,7 @@ KEEP_DELIVERIES = timedelta(days=14)
 KEEP_JOBS = timedelta(days=3)
 KEEP_SYNCS = timedelta(days=30)
 KEEP_RENDERS = timedelta(days=7)
+KEEP_ALERTS = timedelta(days=90)
 STRAGGLERS = timedelta(seconds=5)
 
 
@@ -87,4 +90,9 @@ def _housekeeping(db: Connection, edges: Edges) -> None:
     jobs.prune(db, now - KEEP_JOBS)
     syncs.prune(db, now - KEEP_SYNCS)
     renders.prune_unused(db, now - KEEP_RENDERS)
+    outbox.prune(db, now - KEEP_ALERTS)
+    alerts.prune(db, now - KEEP_ALERTS)
+    for row in clusters.everything(db):
+        if row.uid:
+            live.prune_unowned(db, row.id, row.uid)
     ticks.prune(db, now - timedelta(days=1))

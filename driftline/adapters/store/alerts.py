@@ -159,8 +159,10 @@ def page(db: Connection, only_open: bool = False, before: int | None = None, lim
 
 
 def prune(db: Connection, before: datetime) -> int:
-    """Forget alerts that ended before `before`, with their messages; return how many."""
-    return db.execute(delete(alert).where(alert.c.recovered_at < before)).rowcount
+    """Forget alerts that ended before `before`, with their messages and what their slots remember; return how many."""
+    gone = db.execute(delete(alert).where(alert.c.recovered_at < before)).rowcount
+    db.execute(delete(alert_slot).where(alert_slot.c.alert_id.is_(None), alert_slot.c.updated_at < before))
+    return gone
 
 
 def subscribe(db: Connection, source: str, wishes: Iterable[Subscription]) -> None:

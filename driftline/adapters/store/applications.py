@@ -7,11 +7,26 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, Update, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Double,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from driftline.adapters.store.columns import Shape, chunks, db_now
-from driftline.adapters.store.tables.applications import application, source, sync
+from driftline.adapters.store.tables.applications import OPEN_SYNC, application, source, sync
 from driftline.adapters.store.tables.edges import cluster
 from driftline.model.health import HealthStatus, SyncStatus
 from driftline.model.sync import OperationPhase
@@ -106,6 +121,8 @@ class SourceUse:
     deleting: bool
     paused: dict[str, Any] | None
     pin: dict[str, Any] | None
+    sync_requested: bool = False
+    """Whether a person has asked for a sync that has not begun."""
 
 
 class Changes(TypedDict, total=False):
@@ -256,10 +273,16 @@ def link_cluster(db: Connection, cluster_id: int, name: str, server: str) -> int
 
 
 def waiting(db: Connection, unseen_since: datetime, limit: int = 200) -> list[int]:
-    """Applications that wait for something nobody has reported since: a rollout, or a sync between two steps."""
+    """Applications that wait for something nobody has reported since: a rollout, or a sync between two steps.
+
+    One that has been unwell for long is looked at less often: again after a tenth of the time that it has been so.
+    """
     quiet = application.c.updated_at < unseen_since
     open_sync = select(sync.c.application_id).where(sync.c.finished_at.is_(None), sync.c.phase != OperationPhase.HELD)
-    unwell = application.c.health_status.in_([HealthStatus.PROGRESSING, HealthStatus.MISSING])
+    changed = func.coalesce(application.c.health_changed_at, application.c.created_at)
+    unseen: ColumnElement[float] = type_coerce(db_now() - application.c.updated_at, Double())
+    rested = unseen * 10 > type_coerce(application.c.updated_at - changed, Double())
+    unwell = and_(application.c.health_status.in_([HealthStatus.PROGRESSING, HealthStatus.MISSING]), rested)
     query = select(application.c.id).where(quiet, or_(unwell, application.c.id.in_(open_sync), application.c.deleting))
     return list(db.execute(query.order_by(application.c.updated_at).limit(limit)).scalars())
 
@@ -336,6 +359,7 @@ def _uses(db: Connection, where: ColumnElement[bool]) -> list[SourceUse]:
             application.c.deleting,
             application.c.paused,
             application.c.pin,
+            exists().where(sync.c.application_id == source.c.application_id, OPEN_SYNC, sync.c.stage == "requested"),
         )
         .join(application, application.c.id == source.c.application_id)
         .where(where)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -160,6 +161,8 @@ def _finishing(again: ColumnElement[bool], when: ColumnElement[Any]) -> Update:
         run_at=case((again, when), else_=job.c.run_at),
         attempts=0,
         error="",
+        # How a look is to be made was asked for once; what was asked meanwhile still counts.
+        payload=case((_ASKED, job.c.payload), else_=null()),
         **_RELEASED,
     )
     return change.returning(job.c.state)
