@@ -1,4 +1,4 @@
-"""The Celery application that `driftline beat` loads: it sends one tick's name, and loads nothing that does the work."""
+"""The Celery application that `driftline beat` loads: it names one task, and loads none of the code that does it."""
 
 import logging
 from typing import Any
