@@ -395,10 +395,13 @@ class Run:
                 found = health_of_children(db, self.situation.row.id)
             self.health.update({key: found.get(key.name) for key in children})
         assert self.situation.cluster is not None
-        if watched(self.situation.cluster, self.edges):
-            return
         unwell = [key for key in waited if not is_child(key) and not _well(self.health.get(key))]
-        reads = self.found.view.reader.read({key: str(self.found.wanted[key].body["apiVersion"]) for key in unwell})
+        if watched(self.situation.cluster, self.edges):
+            # The watch follows what we own. A namespace made on request is nobody's, and has no row.
+            unwell = [key for key in unwell if key not in self.found.wanted]
+        wanted = self.found.wanted
+        versions = {key: str(wanted[key].body["apiVersion"]) if key in wanted else "v1" for key in unwell}
+        reads = self.found.view.reader.read(versions)
         for key, body in reads.found.items():
             if body is not None:
                 self.health[key] = health_of(body)
