@@ -134,7 +134,7 @@ class World:
         ours = {
             "DRIFTLINE_DATA_DIR": str(self.directory / "data"),
             "DRIFTLINE_LISTEN": f"127.0.0.1:{self.port}",
-            "DRIFTLINE_METRICS_LISTEN": "",
+            "DRIFTLINE_METRICS_LISTEN": f"127.0.0.1:{free_port()}",
             "DRIFTLINE_PUBLIC_URL": self.url,
             "DRIFTLINE_KUBECONFIG": self.kubeconfig,
             "DRIFTLINE_WEBHOOK_SECRET_GITHUB": self.secret,
