@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from driftline.adapters.store import applications, audit, jobs, live, objects, syncs
 from driftline.adapters.store.objects import ObjectRow
+from driftline.flow import signals
 from driftline.flow.children import is_child
 from driftline.flow.contents import foreign_objects
 from driftline.flow.declare import cascades
@@ -199,13 +200,14 @@ def _forget(edges: Edges, situation: Situation) -> None:
     """Take the application out of the database: its objects stay in the cluster, without an owner."""
     with edges.store.write() as db:
         jobs.guard(db, situation.job)
+        told = signals.all_over(db, edges, f"app:{situation.row.name}", "the application was deleted")
         forget_rows(db, situation)
         audit.append(db, "driftline", "application deleted", f"app:{situation.row.name}")
         jobs.finish(db, situation.job)
         wake = []
         if situation.row.parent_id is not None:
             wake = hints(jobs.request_many(db, [app_request(situation.row.parent_id)]))
-    edges.hint(wake)
+    edges.hint([*wake, *told])
 
 
 def forget_rows(db: Connection, situation: Situation) -> None:

@@ -22,6 +22,12 @@ from driftline.model.scrubbing import scrub
 AWAKE = 2.0
 """Seconds that a worker goes on after its message's job."""
 
+OCCUPIED = 240.0
+"""Seconds beyond that in which a worker that is kept by a long job takes others; less than a task's time limit."""
+
+LOOK = 0.2
+"""Seconds between two looks for due jobs while some run."""
+
 Handler = Callable[[Job, Edges], tuple[int, ...]]
 """Does one leased job, ends it, and returns jobs that the same worker should go on with at once."""
 
@@ -43,6 +49,7 @@ def drain(edges: Edges, queue: str, first: int | None = None, awake: float = AWA
     keeps nobody else waiting.
     """
     until = time.monotonic() + awake
+    latest = until + OCCUPIED
     at_once = edges.settings.jobs_at_once
     running: set[Future[tuple[int, ...]]] = set()
     wanted = [first] if first is not None else []
@@ -50,12 +57,14 @@ def drain(edges: Edges, queue: str, first: int | None = None, awake: float = AWA
     while True:
         fresh = [job for number in wanted for job in _claim_first(edges, number)]
         wanted = []
-        if time.monotonic() < until and len(running) + len(fresh) <= at_once // 2:
+        now = time.monotonic()
+        # A process with a long job is not free for the next message: it goes on taking jobs beside that one.
+        if now < (latest if running else until) and len(running) + len(fresh) <= at_once // 2:
             fresh += _claim_due(edges, queue, at_once - len(running) - len(fresh))
         running |= {edges.jobs_pool.submit(perform, job, edges) for job in fresh}
         if not running:
             break
-        ended, running = wait(running, return_when=FIRST_COMPLETED)
+        ended, running = wait(running, LOOK, FIRST_COMPLETED)
         done += len(ended)
         wanted = [number for future in ended for number in future.result()]
     _pass_on(edges, queue)
