@@ -15,6 +15,7 @@ from driftline.drift.collisions import list_patch
 from driftline.drift.leftovers import release_patch, removal_patch
 from driftline.drift.schema import Type
 from driftline.model.cluster import ApiRefused, Applied, Kinds, Refusal, Resource
+from driftline.model.drift import FieldDrift
 from driftline.model.errors import Failure, Permanent, Temporary
 from driftline.model.marks import MANAGER
 from driftline.model.objects import Key, Object
@@ -52,6 +53,8 @@ class Writer:
     dry_run: bool = False
     types: Callable[[Object], Type | None] = lambda body: None
     """The schema of an object's kind, for finding leftovers in keyed lists."""
+    left_behind: Callable[[Key, Object], Sequence[FieldDrift]] = lambda key, answer: ()
+    """What Git dropped and the answer to an apply still shows, held by others."""
     managers: Mapping[Key, str] = field(default_factory=dict)
     """Objects that are applied by another field manager than ours: namespaces made on request."""
 
@@ -92,8 +95,8 @@ class Writer:
         if change.op is Op.ADOPT:
             self._migrate(change, resource)
         applied = self._apply(change, resource, body)
-        if change.leftovers and not self.dry_run:
-            applied = self._remove_leftovers(change, resource, body, applied)
+        if not self.dry_run and (left := change.leftovers or self.left_behind(change.key, applied.body)):
+            applied = self._remove_leftovers(change, left, resource, body, applied)
         return _done(change, applied)
 
     def _apply(self, change: Change, resource: Resource, body: Object) -> Applied:
@@ -112,10 +115,12 @@ class Writer:
             self.cluster.json_patch(resource, key.namespace, key.name, patch)
         return self.cluster.apply(resource, body, manager=manager, uid=change.uid)
 
-    def _remove_leftovers(self, change: Change, resource: Resource, body: Object, applied: Applied) -> Applied:
+    def _remove_leftovers(
+        self, change: Change, left: Sequence[FieldDrift], resource: Resource, body: Object, applied: Applied
+    ) -> Applied:
         """Take away what Git dropped and others still hold; what cannot go by itself goes with the next apply."""
         key = change.key
-        patch = removal_patch(applied.body, change.leftovers, self.types(body))
+        patch = removal_patch(applied.body, left, self.types(body))
         if not patch:
             return applied
         try:
@@ -123,7 +128,7 @@ class Writer:
         except ApiRefused as refused:
             if refused.refusal not in (Refusal.INVALID, Refusal.IMMUTABLE):
                 raise
-        released = release_patch(applied.body, change.leftovers)
+        released = release_patch(applied.body, left)
         self.cluster.json_patch(resource, key.namespace, key.name, released)
         return self.cluster.apply(resource, body, uid=change.uid)
 

@@ -13,12 +13,13 @@ from driftline.adapters.store.live import LiveRow, Sighting
 from driftline.adapters.store.objects import Claim
 from driftline.adapters.store.syncs import Step, SyncRow
 from driftline.adapters.taskqueue import Hint
+from driftline.drift.judge import judge
 from driftline.flow import desire, ending, standing
 from driftline.flow.apply import EXISTS, Writer, Written
 from driftline.flow.children import health_of_children, is_child, seen_children, write_children
 from driftline.flow.edges import Edges
 from driftline.flow.hooking import Hooks
-from driftline.flow.looking import Look
+from driftline.flow.looking import Look, comparer_for
 from driftline.flow.memory import Memory
 from driftline.flow.planmaking import Ask, make_plan
 from driftline.flow.plans import dump_plan, dump_results, load_plan, load_results, plan_view
@@ -26,6 +27,7 @@ from driftline.flow.scan import watched
 from driftline.flow.situation import OWN, Situation
 from driftline.health.table import health_of
 from driftline.model.cluster import ClusterUnreachable
+from driftline.model.drift import FieldDrift
 from driftline.model.errors import Failure, Permanent
 from driftline.model.health import Health
 from driftline.model.marks import MANAGER
@@ -502,8 +504,18 @@ class Run:
             _propagation(options),
             self.ask.dry_run,
             lambda body: self.edges.schemas.type_of(reader.cluster, str(body["apiVersion"]), str(body["kind"])),
+            self._left_behind,
             managers,
         )
+
+    def _left_behind(self, key: Key, answer: Object) -> Sequence[FieldDrift]:
+        """Fields that Git dropped and that an apply did not take away, because another manager holds them too."""
+        before, row = self.found.compared.bodies.get(key), self.situation.owned.get(key)
+        if before is None or row is None or row.applied_fields is None or key not in self.found.wanted:
+            return ()
+        desired = self.found.wanted[key].body
+        context = comparer_for(self.edges, self.situation, self.found.view).context(desired, row)
+        return judge(desired, before, answer, context).leftovers
 
     def _go_on(self) -> bool:
         """Before each batch: is the job still ours, did someone say terminate, is a newer commit there?"""
