@@ -239,6 +239,8 @@ class LocalCluster:
             f"--service-account-private-key-file={certs / 'accounts.key'}",
             f"--root-ca-file={certs / 'ca.crt'}",
             "--use-service-account-credentials=true",
+            # kwok's heartbeat can be late on a busy machine, and nobody makes Pods ready again once the node was not.
+            "--node-monitor-grace-period=24h",
             "--leader-elect=false",
             "--secure-port=0",
             "--kube-api-qps=1000",
