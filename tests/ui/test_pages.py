@@ -491,3 +491,22 @@ def test_an_operation_of_another_application_is_not_found(shop: Installation) ->
     with shop.edges.store.read() as db:
         found = syncs.get(db, 1)
     assert found is not None and found.phase is OperationPhase.FAILED
+
+
+@pytest.mark.covers("ANN-12")
+def test_links_of_annotations_are_shown_if_they_are_safe_to_click(shop: Installation) -> None:
+    links = {
+        "wiki": "https://wiki.example.com/shop",
+        "board": "Dashboard | https://board.example.com/?q=a&b",
+        "evil": "Click me|JaVaScRiPt:alert(1)",
+        "worse": "https://good.example.com@evil.example.com/",
+    }
+    with shop.edges.store.write() as db:
+        declare(
+            db, ["linked"], None, annotations={f"link.argocd.argoproj.io/{name}": each for name, each in links.items()}
+        )
+    html = Asker(shop).get("/applications/linked").text
+    assert '<a href="https://wiki.example.com/shop" rel="noreferrer noopener" target="_blank">wiki ' in html
+    assert '<a href="https://board.example.com/?q=a&amp;b" rel="noreferrer noopener" target="_blank">Dashboard ' in html
+    assert "evil.example.com" not in html.partition('id="tab"')[0]
+    assert "Click me" not in html.partition('id="tab"')[0]
