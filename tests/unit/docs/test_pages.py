@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
@@ -77,3 +78,11 @@ def _complaint(words: list[str]) -> str:
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     given = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
     return ", ".join(f"no option {option}" for option in sorted(given - options - {"--help", "-h"}))
+
+
+def test_every_package_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    names = {re.split(r"[^A-Za-z0-9-]", each)[0] for each in declared} - {"driftline"}
+    page = (ROOT / "docs/dependencies.md").read_text()
+    assert sorted(name for name in names if name not in page) == []
