@@ -1,6 +1,6 @@
 """Carry out one sync: plan, write wave by wave, wait without sleeping, end. Decisions come from `sync.steps`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,8 +26,8 @@ from driftline.flow.plans import dump_plan, dump_results, load_plan, load_result
 from driftline.flow.scan import watched
 from driftline.flow.situation import OWN, Situation
 from driftline.health.table import health_of
-from driftline.model.cluster import ClusterUnreachable
-from driftline.model.drift import FieldDrift
+from driftline.model.cluster import ClusterUnreachable, Refusal
+from driftline.model.drift import FieldDrift, Verdict, VerdictState
 from driftline.model.errors import Failure, Permanent
 from driftline.model.health import Health
 from driftline.model.marks import MANAGER
@@ -129,6 +129,8 @@ class Run:
     exists: frozenset[Key] = frozenset()
     going: str = ""
     """What has to go before the wave at hand can be written, in words."""
+    immutable: dict[Key, str] = field(default_factory=dict)
+    """Objects whose write was refused because a field of them cannot change, and the API server's words."""
     failure: str = ""
     """Why the attempt fails, while its SyncFail hooks tidy up."""
 
@@ -297,10 +299,17 @@ class Run:
         return Wait(min(intent.until, self.edges.now() + SOON), intent.reason)
 
     def _at_once(self, intent: Fail) -> bool:
-        """Whether to plan again without a wait: objects that a create found there are read and taken over."""
-        fresh = self._met() - self.exists
-        self.exists |= fresh
-        return bool(fresh)
+        """Whether to plan again without a wait.
+
+        Objects that a create found there are read and taken over. That a field cannot change is found out by the write
+        where Git has changed it; the plan then replaces the object, where that is allowed, or says so.
+        """
+        met = self._met() - self.exists
+        self.exists |= met
+        judged = self.found.compared.verdicts
+        fixed = {key: why for key, why in self.immutable.items() if not _says_immutable(judged.get(key))}
+        self.found = _with_immutable(self.found, fixed)
+        return bool(met or fixed)
 
     def _end(self, intent: Finish | Fail | Hold | Supersede | Terminate) -> None:
         if isinstance(intent, Fail) and intent.retry_at is not None:
@@ -432,6 +441,8 @@ class Run:
             return
         written = replace(written, result=replace(written.result, at=now))
         self.results[written.change.key] = written.result
+        if written.refusal is Refusal.IMMUTABLE and written.change.op is not Op.PRUNE:
+            self.immutable[written.change.key] = written.result.message
         self.unsaved.append(written)
         self.since_check += 1
         if written.body is not None and written.result.status is ResultStatus.SYNCED:
@@ -577,6 +588,21 @@ class _Rival(Exception):
 def _holders(body: Object) -> str:
     finalizers = body["metadata"].get("finalizers") or ()
     return f"held by {', '.join(finalizers)}" if finalizers else "being deleted"
+
+
+def _says_immutable(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.state in (VerdictState.RECREATE, VerdictState.RECREATED)
+
+
+def _with_immutable(found: Look, reasons: Mapping[Key, str]) -> Look:
+    """The look with what refused writes have taught about some objects."""
+    verdicts = dict(found.compared.verdicts)
+    for key, reason in reasons.items():
+        # Not an immutable field: the name belongs to another object now, and replacing it would delete a stranger.
+        other = "metadata.uid" in reason
+        known = verdicts.get(key, Verdict(key, VerdictState.RECREATE))
+        verdicts[key] = replace(known, state=VerdictState.RECREATED if other else VerdictState.RECREATE, reason=reason)
+    return replace(found, compared=replace(found.compared, verdicts=verdicts))
 
 
 def _well(health: Health | None) -> bool:
