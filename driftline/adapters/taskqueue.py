@@ -63,6 +63,7 @@ def make_celery(settings: Settings, publisher: bool = False, tasks: bool = True)
         result_backend=None,
         task_ignore_result=True,
         task_acks_late=False,
+        worker_consumer="workers.consumer:Consumer",
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
         worker_enable_remote_control=False,
