@@ -93,6 +93,10 @@ class PostgresServer:
         made = subprocess.run(_as_postgres(initdb), cwd=self.folder, capture_output=True, text=True, timeout=120)
         if made.returncode != 0:
             raise RuntimeError(f"initdb: {made.stderr}")
+        self.resume()
+
+    def resume(self) -> None:
+        """Start it on the data that is there, and wait until it answers."""
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.folder),
@@ -111,12 +115,17 @@ class PostgresServer:
         log.close()
         self._wait()
 
-    def stop(self) -> None:
-        """Stop at once and remove every file."""
+    def halt(self) -> None:
+        """Stop as a crash does; `resume` goes on from the log."""
         if self._process is not None:
             # SIGQUIT is PostgreSQL's immediate shutdown: it ends its children itself.
             self._process.send_signal(3)
             self._process.wait(timeout=20)
+            self._process = None
+
+    def stop(self) -> None:
+        """Stop at once and remove every file."""
+        self.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database: str) -> str:
