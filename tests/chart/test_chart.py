@@ -1,7 +1,6 @@
 """The chart installs what it says: every object is accepted by a real API server, and nothing runs as root."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ CHART = Path(__file__).parents[2] / "deploy" / "helm" / "driftline"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
+def cluster() -> LocalCluster:
     return shared_cluster()
 
 
