@@ -1,4 +1,7 @@
-"""Where the time of workers goes: py-spy looks at them while a bench runs, and the stacks are added up. Optional."""
+"""Where a process's CPU goes: py-spy looks at it while a bench runs, and the stacks are added up. Optional.
+
+Only threads that hold the interpreter's lock are seen: waiting for a server or a database costs others nothing.
+"""
 
 import shutil
 import subprocess
@@ -9,7 +12,7 @@ from pathlib import Path
 
 from bench.stage import Stage
 
-RATE = 200
+RATE = 100
 """Looks a second."""
 
 
@@ -27,7 +30,20 @@ class Profiler:
         if program is None:
             raise RuntimeError("py-spy: is missing, and --profile looks through it: pip install py-spy")
         out = self._directory / f"{len(self._running)}.txt"
-        options = ["-p", str(stage.roots[self._role]), "-s", "-f", "raw", "-r", str(RATE), "-o", str(out), "-d", "3600"]
+        options = [
+            "-p",
+            str(stage.roots[self._role]),
+            "-s",
+            "-g",
+            "-f",
+            "raw",
+            "-r",
+            str(RATE),
+            "-o",
+            str(out),
+            "-d",
+            "3600",
+        ]
         self._running.append(
             subprocess.Popen([program, "record", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         )
@@ -49,7 +65,9 @@ def summary(stacks: Iterable[str], most: int) -> list[str]:
     for line in stacks:
         frames, _, number = line.rpartition(" ")
         looks = int(number)
-        names = [_function(frame) for frame in frames.split(";")]
+        names = [_function(frame) for frame in frames.split(";") if not frame.startswith("process ")]
+        if not names:
+            continue
         total += looks
         itself[names[-1]] += looks
         within.update(dict.fromkeys(names, looks))

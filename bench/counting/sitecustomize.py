@@ -2,7 +2,8 @@
 
 Python imports a module of this name at its start. Each process keeps its counts in a file of its own under
 BENCH_COUNTS, mapped into memory, so that counting costs a microsecond: 256 bytes of command line, then the numbers as
-8-byte integers in the order of `NAMES`.
+8-byte integers in the order of `NAMES`. Command lines of what they start go to `starts.log`,
+statements to `statements.log`.
 """
 
 import mmap
@@ -40,12 +41,18 @@ class _Counts:
             struct.pack_into("q", self.memory, where, known + 1)
 
 
+def _log(name: str, line: str) -> None:
+    with open(os.path.join(_directory, name), "a") as log:
+        log.write(" ".join(line.split()) + "\n")
+
+
 def _listen(counts: _Counts) -> None:
     from sqlalchemy import Engine, event
 
     def statement(db: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         if not sql.upper().startswith(("BEGIN", "PRAGMA", "SET ")):
             counts.add("statements")
+            _log("statements.log", sql)
 
     event.listen(Engine, "before_cursor_execute", statement)
     event.listen(Engine, "begin", lambda db: counts.add("transactions"))
@@ -60,6 +67,8 @@ def _start() -> None:
     def heard(name: str, arguments: Any) -> None:
         if name in ("subprocess.Popen", "os.posix_spawn", "os.fork"):
             counts.add("starts")
+            words = arguments[1] if name != "os.fork" else ["fork"]
+            _log("starts.log", " ".join(map(str, words)))
 
     sys.addaudithook(heard)
 
