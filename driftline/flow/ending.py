@@ -256,7 +256,7 @@ def _outcome(
         revision = (run.found.wish.revisions or ("",))[0][:12]
         pairs.append(("SyncError", texts.failed_attempt(revision, message)))
     memory = run.memory if run.kind == "self-heal" else run.memory.with_attempt(run.attempt(phase, message))
-    summary = {**(standing.summary_of(run.found)), "outOfSync": len(status.out_of_sync)}
+    summary = {**(standing.summary_of(run.edges, run.found)), "outOfSync": len(status.out_of_sync)}
     changes: Changes = {
         "sync_status": status.status,
         "conditions": standing.conditions_json(situation, pairs, now),
@@ -279,12 +279,16 @@ def _signals(run: Run, phase: OperationPhase, message: str, status: SyncStatus) 
         for result in run.results.values()
         if result.status is ResultStatus.SYNC_FAILED and result.message
     ][:20]
-    over = Signal(Condition.PLAN_HELD, subject, False, facts={**facts, "how": message})
+    # A plan was made: so the comparison is possible again, and no earlier plan waits any more.
+    over = [
+        Signal(Condition.PLAN_HELD, subject, False, facts={**facts, "how": message}),
+        Signal(Condition.SYNC_UNKNOWN, subject, False, facts={"application": name}),
+    ]
     if phase in (OperationPhase.FAILED, OperationPhase.ERROR):
-        return [Signal(Condition.SYNC_FAILED, subject, True, cause=run.found.target, facts=facts), over]
+        return [Signal(Condition.SYNC_FAILED, subject, True, cause=run.found.target, facts=facts), *over]
     if phase is not OperationPhase.SUCCEEDED:
-        return [over]
-    raised = [Signal(Condition.SYNC_FAILED, subject, False, facts=facts), over]
+        return over
+    raised = [Signal(Condition.SYNC_FAILED, subject, False, facts=facts), *over]
     if status is SyncStatus.SYNCED:
         raised.append(Signal(Condition.DRIFT_FOUND, subject, False, facts={**facts, "how": _how(run)}))
     if run.kind != "self-heal":
