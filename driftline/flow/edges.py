@@ -29,10 +29,12 @@ from driftline.adapters.store.installation import installation_id
 from driftline.adapters.taskqueue import Hint
 from driftline.flow.desires import DesireCache, Target, api_versions_of, scopes_of
 from driftline.flow.schemas import SchemaCache
-from driftline.model.access import ClusterAccess
+from driftline.model.access import ClusterAccess, RepositoryAccess
 from driftline.model.cluster import Kinds
 from driftline.model.digests import digest_bytes
+from driftline.model.errors import Failure
 from driftline.model.marks import Marks
+from driftline.model.scrubbing import scrub
 
 
 class Clusters:
@@ -95,6 +97,7 @@ class Edges:
     schemas: SchemaCache = field(default_factory=SchemaCache)
     desires: DesireCache = field(default_factory=DesireCache)
     _templates: dict[str, "Templates"] = field(default_factory=dict)
+    _commits: dict[str, dict[str, str]] = field(default_factory=dict)
     _offers: dict[str, tuple[Kinds, str, tuple[str, ...]]] = field(default_factory=dict)
 
     @cached_property
@@ -131,6 +134,21 @@ class Edges:
         known = self._templates.get("")
         if known is None or time.monotonic() > known.until:
             known = self._templates[""] = Templates(tuple(repositories.everything(db, templates=True)))
+        return known
+
+    def commit(self, access: RepositoryAccess, commit: str) -> dict[str, str]:
+        """Subject and author of a commit, read once; empty texts if this machine's mirror does not have it."""
+        at = f"{access.url} {commit}"
+        known = self._commits.get(at)
+        if known is None:
+            try:
+                info = self.mirrors.commit_info(access, commit)
+                known = {"subject": scrub(info.subject)[:200], "author": scrub(info.author_name)[:100]}
+            except Failure:
+                known = {"subject": "", "author": ""}
+            if len(self._commits) > 500:
+                self._commits.clear()
+            self._commits[at] = known
         return known
 
     def target(self, cluster: Cluster, marks: Marks) -> Target:

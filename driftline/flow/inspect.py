@@ -113,7 +113,7 @@ def _masked(live_body: Object | None, desired: Object | None) -> tuple[Object | 
     """Both sides masked together, so that equal secrets look equal."""
     if live_body is not None and desired is not None:
         # What the server and others add is no difference: only what Git sets is shown of the live side.
-        one, two = mask_together(_only(live_body, desired), desired)
+        two, one = mask_together(desired, _only(live_body, desired))
         return one, two
     return (mask_object(live_body) if live_body else None), (mask_object(desired) if desired else None)
 

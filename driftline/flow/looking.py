@@ -99,6 +99,10 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
 
     `ask` reads every object, and asks the API server about those that Git changed, too: for people who look now.
     """
+    if list(wish.revisions) != situation.row.revisions:
+        for credentials, commit in zip(situation.credentials, wish.revisions, strict=False):
+            # Read now and remembered, because what is recorded later is recorded inside a transaction.
+            edges.commit(credentials, commit)
     children, child_problems = wanted_children(wish.desired.declarations)
     bodies = wish.desired.objects
     wanted: dict[Key, Wanted] = {key: Wanted(body, wish.desired.digests[key]) for key, body in bodies.items()}

@@ -138,7 +138,7 @@ def record(
         "revisions": list(found.wish.revisions),
         "conditions": conditions_json(situation, pairs, now),
         "checked_at": now,
-        "summary": summary_of(found),
+        "summary": summary_of(edges, found),
         "verdict_until": _verdict_until(found, now),
     }
     if found.wish.inputs:
@@ -324,16 +324,29 @@ def inputs_json(found: Look) -> dict[str, Any]:
     return {"generation": found.situation.row.generation, "items": [each.to_json() for each in found.wish.inputs]}
 
 
-def summary_of(found: Look) -> dict[str, Any]:
-    """What lists show: images, how many objects, how many differ."""
+def summary_of(edges: Edges, found: Look) -> dict[str, Any]:
+    """What lists show: images, how many objects, how many differ, and whose commit it is."""
     images = sorted({image for each in found.wanted.values() for image in _images(each.body)})[:50]
     return {
         "images": images,
         "objects": len(found.wanted),
         "outOfSync": len(found.status.out_of_sync),
         "isAppOfApps": any(is_child(key) for key in found.wanted),
+        "commits": _commits(edges, found),
         "tool": found.wish.inputs[0].tool if found.wish.inputs else (found.situation.row.summary or {}).get("tool", ""),
     }
+
+
+def _commits(edges: Edges, found: Look) -> list[dict[str, str]]:
+    """Subject and author of each source's commit, for people; empty texts where the mirror does not have it."""
+    situation = found.situation
+    known = (situation.row.summary or {}).get("commits", [])
+    if known and list(found.wish.revisions) == situation.row.revisions:
+        return list(known)
+    return [
+        edges.commit(access, revision)
+        for access, revision in zip(situation.credentials, found.wish.revisions, strict=False)
+    ]
 
 
 def _images(body: Mapping[str, Any]) -> list[str]:
