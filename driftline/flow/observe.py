@@ -6,7 +6,8 @@ only a change of content, or of an object that a sync waits for, costs a job.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
@@ -22,6 +23,9 @@ from driftline.flow.subjects import app_request, hints
 from driftline.health.table import health_of
 from driftline.model.health import Health, HealthStatus
 from driftline.model.objects import Key, Object
+
+DOUBT = timedelta(seconds=1)
+"""How long to gather what happens to an object that differs from Git before it is compared again."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,14 @@ def note(
     # While a sync writes, its own writes come back here as news; it looks at them itself before it ends.
     writing = {number for number, sync in open_syncs.items() if sync.stage == "applying"}
     looks = (changed | (healthier.keys() & open_syncs.keys())) - writing
-    ids = jobs.request_many(db, [app_request(number) for number in sorted(looks)])
+    asked = [app_request(number) for number in sorted(looks)]
+    # What others took from us is in no digest of ours: whatever happens to such an object may end or change its drift.
+    doubtful = objects.unsettled(db, cluster.uid, [Key.parse(key_id) for key_id in by_key.keys() - rows.keys()])
+    later = {row.application_id for row in doubtful.values()} - looks - writing
+    asked += [replace(app_request(number), delay=DOUBT) for number in sorted(later)]
+    ids = jobs.request_many(db, asked)
     settled = sorted(healthier.keys() - open_syncs.keys())
-    return [*hints(ids), *wellbeing.update(db, edges, settled)]
+    return [*hints(ids[: len(looks)]), *wellbeing.update(db, edges, settled)]
 
 
 def _content_changed(row: ObjectRow, found: Sighting) -> bool:

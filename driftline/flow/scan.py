@@ -17,6 +17,7 @@ from driftline.flow import observe, reach
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import number_of
 from driftline.model.cluster import ApiRefused, ClusterUnreachable, Refusal, Resource
+from driftline.model.drift import VerdictState
 from driftline.model.errors import Failure, Temporary
 from driftline.model.marks import INSTALLATION_LABEL
 from driftline.model.objects import Key, Object, group_of, key_of, version_of
@@ -117,7 +118,7 @@ def by_name(cluster: Cluster, resource: Resource, keys: Sequence[Key]) -> tuple[
 
 
 def _is_news(seen: Sighting, row: ObjectRow, known: LiveRow | None) -> bool:
-    if known is None or known.gone or row.live_digest != seen.digest:
+    if known is None or known.gone or row.live_digest != seen.digest or row.verdict is not VerdictState.SYNCED:
         return True
     before = (known.uid, known.digest, known.health_status, known.health_message, known.deleting)
     return before != (seen.uid, seen.digest, seen.health_status, seen.health_message, seen.deleting)

@@ -11,13 +11,13 @@ from sqlalchemy import select, update
 
 from deploy.localcluster.localcluster import LocalCluster
 from driftline.adapters.settings import Settings
-from driftline.adapters.store import applications, drifts, jobs, outbox, repositories, syncs
+from driftline.adapters.store import applications, clusters, drifts, jobs, outbox, repositories, syncs
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.columns import db_now
 from driftline.adapters.store.drifts import DriftRow
 from driftline.adapters.store.engine import Store
 from driftline.adapters.store.syncs import SyncRow
-from driftline.adapters.store.tables import alert, job, managed
+from driftline.adapters.store.tables import alert, job, managed, metadata
 from driftline.adapters.store.tables import outbox as outbox_table
 from driftline.adapters.taskqueue import Hint
 from driftline.flow import declare, registry, work
@@ -155,7 +155,8 @@ class Installation:
     def scan(self) -> None:
         """What beat asks for, though a watch may be alive."""
         with self.store.write() as db:
-            jobs.request(db, replace(scan_request(1), payload={"force": True}))
+            [row] = clusters.everything(db)
+            jobs.request(db, replace(scan_request(row.id), payload={"force": True}))
 
     def settle(self, rounds: int = 10) -> int:
         """Do every job that is due, and what follows from them. Returns how many were done."""
@@ -234,6 +235,12 @@ class Installation:
     def quarantined(self) -> list[jobs.Job]:
         with self.store.read() as db:
             return jobs.quarantined(db)
+
+    def dump(self) -> str:
+        """Every value of every row, as text; what is sealed is bytes that say nothing."""
+        with self.store.read() as db:
+            rows = [row for table in metadata.sorted_tables for row in db.execute(select(table))]
+        return "\n".join(repr(value) for row in rows for value in row)
 
     def config(self, name: str) -> Object | None:
         return self.hands.get("v1/configmaps", self.namespace, name)
