@@ -90,6 +90,7 @@ class Keeper:
             self.kubeconfig, hands = str(cluster.kubeconfig_path()), str(cluster.kubeconfig_path("admin"))
         else:
             borrowed, hands = Borrowed(Path(self.kubeconfig)), self.kubeconfig
+            self.parts.callback(borrowed.kubeconfig.unlink)  # credentials are not left lying about
             self.parts.callback(borrowed.clear)
             borrowed.prepare()
             self.steps.append(("namespaces of the demo in the cluster of KUBECONFIG", time.monotonic() - begin))

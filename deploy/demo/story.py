@@ -25,6 +25,7 @@ WRITTEN_URL = "http://127.0.0.1:8418"
 """The Git host in the examples, which is exchanged for the one that runs."""
 
 OVERLAY = "guestbook/production/kustomization.yaml"
+NAMES = ("guestbook", "podinfo")
 OLD, NEW = "1.4.0", "1.5.0"
 
 
@@ -88,7 +89,7 @@ class Story:
             file.write_text(declared.replace(WRITTEN_URL, self.place.git))
             stage.command(f"driftline app create -f examples/applications/{name}.yaml      # {what}")
             self.driftline("app", "create", "-f", str(file))
-        for name in ("guestbook", "podinfo"):
+        for name in NAMES:
             self.until_well(name)
             stage.moment(time.time() - begin, f"{name} is Synced and Healthy, counted from the first of these commands")
         self.show("app", "list")
@@ -162,6 +163,7 @@ class Story:
             self.driftline("app", "rollback", "guestbook", "--reason", "checkout is slow")
             back = onlooker.wait(lambda look: look.at > begin and look.image.endswith(OLD), 30, f"{OLD} is back")
         stage.moment(back.at - begin, f"kubectl sees {OLD}: applied from the stored render, the Git host was not asked")
+        self.until(lambda: {self.state(name)[1] for name in NAMES} == {"Healthy"}, 60, "both are Healthy")
         pin = self.api.application("guestbook")["status"]["driftline"]["pinned"]
         stage.say(f"pinned to {pin['revision'][:7]} by {pin['by']}: {pin['why']}")
         stage.say(f"Git still says {NEW}. The pin keeps automation from going there again until a newer commit")
@@ -175,6 +177,7 @@ class Story:
         stage = self.stage
         key = "/".join(found[part] for part in ("group", "kind", "namespace", "name") if found[part])
         stage.moment(moment(found["foundAt"]) - begin, f"drift found: {key}")
+        clean = f"after {clock(found['lastCleanAt'])} (still as Git says), " if found["lastCleanAt"] else ""
         noted = f" at {clock(found['managerAt'])}" if found["managerAt"] else ""
         stage.quote(
             "drift",
@@ -183,7 +186,7 @@ class Story:
                 f"Git    {found['desired']}",
                 f"live   {found['live']}",
                 f"by     {found['manager']} ({found['operation']}){noted}",
-                f"when   after {clock(found['lastCleanAt'])} (still as Git says), seen at {clock(found['foundAt'])}",
+                f"when   {clean}seen at {clock(found['foundAt'])}",
             ),
         )
 
