@@ -51,8 +51,19 @@ def resolve(app: Application, repositories: Sequence[RepositoryRow], overrides: 
             if row.failing_since is not None:
                 raise RepositoryAway(row.message)
             raise NotFetched(f"{row.url}: is being fetched for the first time")
-        commits.append(revision.resolve(wanted, row.refs or {}, row.head, source.tag_prefix).commit)
+        commits.append(_commit(row, wanted, source.tag_prefix))
     return tuple(commits)
+
+
+def _commit(row: RepositoryRow, wanted: str, tag_prefix: str) -> str:
+    """The commit that a revision names in one repository."""
+    try:
+        return revision.resolve(wanted, row.refs or {}, row.head, tag_prefix).commit
+    except Permanent as unknown:
+        if not row.refs and not row.head:
+            text = f"{row.url}: the repository has no commits yet; push one to {wanted or 'its default branch'}"
+            raise Permanent(text) from None
+        raise Permanent(f"{row.url}: {unknown.message}") from None
 
 
 def resolve_asked(
