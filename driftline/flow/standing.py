@@ -31,6 +31,9 @@ from driftline.model.objects import Key
 from driftline.sync.automation import AutoSeen, Start, Stay, drift_fingerprint, should_sync
 from driftline.sync.fights import Fight, Flip, fights
 
+UNREAD = timedelta(seconds=30)
+"""When to look again at objects that could not be read."""
+
 DRY_RUN_LASTS = timedelta(hours=6)
 """How long a verdict that a dry run gave is trusted: admission rules are no part of what it was computed from."""
 
@@ -50,7 +53,7 @@ def decide(edges: Edges, found: Look) -> None:
         return
     with edges.store.write() as db:
         wake = record(db, edges, found, memory, error=choice.error)
-        jobs.finish(db, situation.job, run_at=_again(choice, situation.row.paused, edges))
+        jobs.finish(db, situation.job, run_at=_again(choice, found, edges))
     edges.hint(wake)
 
 
@@ -89,10 +92,11 @@ def _until(paused: Mapping[str, Any] | None) -> datetime | None:
     return datetime.fromisoformat(text_) if text_ else None
 
 
-def _again(choice: Stay, paused: Mapping[str, Any] | None, edges: Edges) -> datetime | None:
-    """When to look again by itself: the first of the times that may change the choice."""
-    moments = [at for at in (choice.again_at, _until(paused)) if at is not None and at > edges.now()]
-    return min(moments, default=None)
+def _again(choice: Stay, found: Look, edges: Edges) -> datetime | None:
+    """When to look again by itself: the first of the times that may change the choice, or what is known."""
+    unread = edges.now() + UNREAD if found.status.unknown else None
+    moments = (choice.again_at, _until(found.situation.row.paused), unread)
+    return min((at for at in moments if at is not None and at > edges.now()), default=None)
 
 
 def _fights(edges: Edges, found: Look, memory: Memory) -> tuple[Fight, ...]:

@@ -8,7 +8,8 @@ import pytest
 from deploy.localcluster.localcluster import LocalCluster
 from driftline.adapters.store.engine import Store
 from tests.flow.installation import Installation
-from tests.kit.cluster import hands, new_namespace, shared_cluster
+from tests.kit.apiproxy import ApiProxy, api_proxy
+from tests.kit.cluster import access, hands, new_namespace, shared_cluster
 from tests.kit.databases import (
     postgres_server,
     postgres_shared,
@@ -18,6 +19,7 @@ from tests.kit.databases import (
     store,
 )
 from tests.kit.githost import GitHost
+from tests.kit.slackhost import SlackHost
 
 __all__ = ["postgres_server", "postgres_shared", "postgres_store", "sqlite_store", "sqlite_template", "store"]
 
@@ -45,9 +47,39 @@ def small(sqlite_store: Store, local: LocalCluster, host: GitHost, tmp_path: Pat
     yield from _running(sqlite_store, local, host, tmp_path)
 
 
-def _running(store: Store, local: LocalCluster, host: GitHost, folder: Path) -> Iterator[Installation]:
+@pytest.fixture
+def proxy(local: LocalCluster) -> Iterator[ApiProxy]:
+    with api_proxy(local) as running:
+        yield running
+
+
+@pytest.fixture
+def distant(
+    store: Store, local: LocalCluster, host: GitHost, tmp_path: Path, proxy: ApiProxy
+) -> Iterator[Installation]:
+    """An installation whose API server can be made to fail."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(access(local, server=proxy.url).kubeconfig)
+    yield from _running(store, local, host, tmp_path, kubeconfig=str(kubeconfig))
+
+
+@pytest.fixture
+def telling(
+    store: Store, local: LocalCluster, host: GitHost, tmp_path: Path, slack: SlackHost
+) -> Iterator[Installation]:
+    """An installation whose alerts arrive at `slack`."""
+    yield from _running(store, local, host, tmp_path, recipients=f"webhook:{slack.webhook_url}")
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackHost]:
+    with SlackHost() as running:
+        yield running
+
+
+def _running(store: Store, local: LocalCluster, host: GitHost, folder: Path, **more: str) -> Iterator[Installation]:
     namespace = new_namespace(local, "flow")
-    made = Installation(store, local, host, folder, namespace)
+    made = Installation(store, local, host, folder, namespace, **more)  # type: ignore[arg-type]
     yield made
     made.close()
     hands(local).delete("v1/namespaces", "", namespace)

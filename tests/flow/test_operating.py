@@ -205,7 +205,12 @@ def test_an_application_that_brings_its_namespace_can_be_deleted(here: Installat
     inside = {**config("one", a="1"), "metadata": {"name": "one", "namespace": space}}
     here.push({"app/all.yaml": manifests(ours, inside)})
     name = here.declare()
-    eventually(lambda: (here.hurry(1), here.status(name)[0])[1] == "Synced", 15)
+
+    def arrived() -> bool:
+        here.hurry(1)
+        return here.status(name)[0] == "Synced"
+
+    eventually(arrived, 15)
     operate.remove(here.edges, name, "dana", cascade=True)
 
     def gone() -> bool:
