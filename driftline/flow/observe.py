@@ -21,6 +21,7 @@ from driftline.flow import wellbeing
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import app_request, hints
 from driftline.health.table import health_of
+from driftline.model.drift import VerdictState
 from driftline.model.health import Health, HealthStatus
 from driftline.model.objects import Key, Object
 
@@ -84,7 +85,8 @@ def note(
     asked = [app_request(number) for number in sorted(looks)]
     # What others took from us is in no digest of ours: whatever happens to such an object may end or change its drift.
     doubtful = objects.unsettled(db, cluster.uid, [Key.parse(key_id) for key_id in by_key.keys() - rows.keys()])
-    later = {row.application_id for row in doubtful.values()} - looks - writing
+    known = [row for row in rows.values() if row.verdict is not VerdictState.SYNCED and row.state == ObjectState.OWNED]
+    later = {row.application_id for row in (*doubtful.values(), *known)} - looks - writing
     asked += [replace(app_request(number), delay=DOUBT) for number in sorted(later)]
     ids = jobs.request_many(db, asked)
     settled = sorted(healthier.keys() - open_syncs.keys())
