@@ -10,7 +10,7 @@ from driftline.model.cluster import Kinds
 from driftline.model.digests import digest
 from driftline.model.marks import Marks
 
-KEPT_OBJECTS = 20_000
+KEPT_OBJECTS = 4_000
 """Finalised objects that one process keeps, over all applications."""
 
 

@@ -13,6 +13,7 @@ from driftline.adapters.store.live import LiveRow, Sighting
 from driftline.adapters.store.objects import Claim
 from driftline.adapters.store.syncs import Step, SyncRow
 from driftline.adapters.taskqueue import Hint
+from driftline.drift.fields import FieldSet, owned_by
 from driftline.drift.judge import judge
 from driftline.flow import desire, ending, standing
 from driftline.flow.apply import EXISTS, Writer, Written
@@ -523,6 +524,10 @@ class Run:
         """Fields that Git dropped and that an apply did not take away, because another manager holds them too."""
         before, row = self.found.compared.bodies.get(key), self.situation.owned.get(key)
         if before is None or row is None or row.applied_fields is None or key not in self.found.wanted:
+            return ()
+        held = owned_by(answer)
+        if held is not None and not FieldSet.parse(row.applied_fields).difference(held[0]):
+            # Nothing that we once applied was dropped: the usual change of a value.
             return ()
         desired = self.found.wanted[key].body
         context = comparer_for(self.edges, self.situation, self.found.view).context(desired, row)

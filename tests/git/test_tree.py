@@ -63,16 +63,22 @@ def test_entries_contents_and_ids(mirrors: Mirrors, access: RepositoryAccess, sh
 
 @pytest.mark.parametrize(
     ("path", "says"),
-    [("link", "symlink"), ("app", "directory"), ("nope.yaml", "does not exist"), ("../etc/passwd", "does not exist")],
+    [("app", "directory"), ("nope.yaml", "does not exist"), ("../etc/passwd", "does not exist")],
 )
 def test_only_files_are_read(mirrors: Mirrors, access: RepositoryAccess, shop: WorkTree, path: str, says: str) -> None:
-    (shop.directory / "link").symlink_to("/etc/passwd")
     tree = commit_tree(mirrors, access, shop, {})
     with pytest.raises(Permanent, match=says) as refused:
         tree.read([path])
     assert path in str(refused.value) and "root:" not in str(refused.value)
     with pytest.raises(Permanent, match="not a directory"):
         tree.list("app/web.yaml")
+
+
+def test_a_link_reads_as_its_own_text_and_is_never_followed(
+    mirrors: Mirrors, access: RepositoryAccess, shop: WorkTree
+) -> None:
+    (shop.directory / "link").symlink_to("/etc/passwd")
+    assert commit_tree(mirrors, access, shop, {}).read(["link"]) == {"link": b"/etc/passwd"}
 
 
 def test_a_file_above_the_limit_is_named(make_mirrors: MakeMirrors, access: RepositoryAccess, shop: WorkTree) -> None:

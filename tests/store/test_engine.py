@@ -145,7 +145,7 @@ def test_a_locked_database_is_busy_not_broken(sqlite_store: Store) -> None:
 
 def test_a_database_without_tables_says_what_to_do(tmp_path: Path) -> None:
     empty = Store(f"sqlite:///{tmp_path}/new/folder/driftline.db")
-    with pytest.raises(Permanent, match="run the migrations"), empty.write() as db:
+    with pytest.raises(Permanent, match="run driftline migrate"), empty.write() as db:
         ticks.take(db, "early", 1)
     empty.dispose()
 
