@@ -1,6 +1,7 @@
 """What is away is told once, loses and deletes nothing, and is told again when it is back."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -220,6 +221,7 @@ def test_a_job_that_keeps_failing_is_put_aside_told_once_and_over_when_it_succee
     def broken(*_: object) -> tuple[int, ...]:
         raise ValueError("a fault of ours with password=hunter2hunter2")
 
+    here.edges = replace(here.edges, settings=replace(here.edges.settings, job_attempts=3))
     monkeypatch.setitem(work.HANDLERS, "fetch", broken)
     for _ in range(2):
         here.hurry(here.edges.settings.job_attempts + 1)
