@@ -65,7 +65,7 @@ def hands(cluster: LocalCluster, user: str = "admin") -> "Hands":
     return Hands(cluster.api(user))
 
 
-def eventually(check: Callable[[], Any], patience: float = 10.0) -> Any:
+def eventually(check: Callable[[], Any], patience: float = 30.0) -> Any:
     """The first truthy value of `check`, asked again and again; fails the test after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not (value := check()):
