@@ -17,8 +17,9 @@ CONTROL_PLANE = ("etcd", "kube-apiserver")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok", "kwok-stages")
 KUBERNETES = "v1.37.2"
 HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
-PACKAGES = 2900
-"""About how many lines go writes when nothing is cached: modules it downloads, packages it compiles."""
+PACKAGES = {"build": 2900, "install": 600}
+"""About how many lines go writes when nothing is cached: modules it downloads, packages it compiles. Helm comes second
+and finds much of what it needs compiled."""
 _LINKER = (
     "-s -w -X k8s.io/component-base/version.gitVersion=" + KUBERNETES,
     "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37",
@@ -118,14 +119,15 @@ def _run_go(command: list[str], what: str, where: Path, environment: Mapping[str
         [_go(), *command], cwd=where, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     assert go.stderr is not None
+    total = PACKAGES[command[0]]
     if console.is_terminal:
         with Progress(*columns, TextColumn("{task.fields[now]}"), console=console) as progress:
-            task = progress.add_task(what, now="", total=PACKAGES)
+            task = progress.add_task(what, now="", total=total)
             lines = [_seen(line, lambda text: progress.update(task, advance=1, now=text)) for line in go.stderr]
             if go.wait() == 0:
-                progress.update(task, completed=PACKAGES, now="")  # what was cached is not counted
+                progress.update(task, completed=total, now="")  # what was cached is not counted
     else:
-        say = _Seldom(what)
+        say = _Seldom(what, total)
         lines = [_seen(line, say) for line in go.stderr]
     if go.wait() != 0:
         raise BuildFailed(f"{what}: go {command[0]} failed:\n" + "\n".join(lines[-15:]))
@@ -141,14 +143,17 @@ def _seen(line: str, tell: Callable[[str], None]) -> str:
 class _Seldom:
     """Says now and then how far it is, for a log that nobody watches."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._count, self._next = what, 0, time.monotonic()
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self._count, self._next = 0, time.monotonic()
 
     def __call__(self, text: str) -> None:
         self._count += 1
         if time.monotonic() >= self._next:
             print(
-                f"building {self._what}: {self._count} of about {PACKAGES} steps, {text}", file=sys.stderr, flush=True
+                f"building {self._what}: {self._count} of about {self._total} steps, {text}",
+                file=sys.stderr,
+                flush=True,
             )
             self._next = time.monotonic() + 20
 
