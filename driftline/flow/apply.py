@@ -14,7 +14,7 @@ from driftline.drift.adoption import migration
 from driftline.drift.collisions import list_patch
 from driftline.drift.leftovers import release_patch, removal_patch
 from driftline.drift.schema import Type
-from driftline.model.cluster import ApiRefused, Applied, Kinds, Refusal, Resource
+from driftline.model.cluster import ApiRefused, Applied, ClusterUnreachable, Kinds, Refusal, Resource
 from driftline.model.drift import FieldDrift
 from driftline.model.errors import Failure, Permanent, Temporary
 from driftline.model.marks import MANAGER
@@ -38,6 +38,8 @@ class Written:
     refusal: Refusal | None = None
     going: bool = False
     """An older object is on its way out and has to be gone first: no result yet, come back soon."""
+    away: ClusterUnreachable | None = None
+    """The cluster gave no answer: whether it was written is unknown."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Writer:
         except ApiRefused as refused:
             failed = _failed(change, refused.message, retryable=refused.refusal in RETRYABLE)
             return Written(change, failed, refusal=refused.refusal)
+        except ClusterUnreachable as away:
+            return Written(change, _failed(change, away.message, retryable=True), away=away)
         except Failure as failure:
             return Written(change, _failed(change, failure.message, retryable=isinstance(failure, Temporary)))
 

@@ -15,7 +15,7 @@ from driftline.drift.leftovers import removal_patch, settle
 from driftline.flow.reading import Reader
 from driftline.flow.schemas import SchemaCache
 from driftline.model.application import IgnoreRule
-from driftline.model.cluster import ApiRefused, Refusal, Resource
+from driftline.model.cluster import ApiRefused, ClusterUnreachable, Refusal, Resource
 from driftline.model.drift import Verdict, VerdictState
 from driftline.model.errors import Failure
 from driftline.model.marks import Marks
@@ -43,6 +43,8 @@ class Compared:
     """Live objects that were read by name; None: 404."""
     settled: frozenset[Key] = frozenset()
     """Keys that are as they were when last found in sync: nothing was asked about them."""
+    away: ClusterUnreachable | None = None
+    """Set if the cluster gave no answer about some object, which says nothing about the object."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Comparer:
             return key, self.examine(key, desired, live, row, key not in undecided)
 
         verdicts.update(self.reader.pool.map(judged, suspects) if len(suspects) > 1 else map(judged, suspects))
-        return Compared(verdicts, dict(reads.found), frozenset(settled))
+        away = next((each for each in reads.failed.values() if isinstance(each, ClusterUnreachable)), None)
+        return Compared(verdicts, dict(reads.found), frozenset(settled), away)
 
     def settled(self, ledger: Ledger, key: Key, digest: str) -> bool:
         """Whether neither side has moved since the object was found in sync, which is not too long ago."""

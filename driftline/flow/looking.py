@@ -14,6 +14,7 @@ from driftline.flow.edges import Edges
 from driftline.flow.reading import Reader
 from driftline.flow.scan import watched
 from driftline.flow.situation import Situation
+from driftline.model.cluster import ClusterUnreachable
 from driftline.model.digests import digest
 from driftline.model.drift import Verdict, VerdictState
 from driftline.model.health import HealthStatus
@@ -118,9 +119,11 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
     compared = comparer.compare(bodies, wish.desired.digests, ledger, undecided)
     problems = (*wish.desired.problems, *child_problems)
     named = extras_of(owned, wanted, wish, problems)
-    there = seen.reader.read_owned(key for key in named if not is_child(key)).found
+    dropped = seen.reader.read_owned(key for key in named if not is_child(key))
+    there = dropped.found
+    away = next((each for each in dropped.failed.values() if isinstance(each, ClusterUnreachable)), compared.away)
     gone = frozenset(key for key, body in there.items() if body is None)
-    compared = replace(compared, bodies={**compared.bodies, **there})
+    compared = replace(compared, bodies={**compared.bodies, **there}, away=away)
     extras = named - gone
     status = status_of(wish, wanted, owned, compared, behind, extras, problems)
     return Look(situation, seen, wish, wanted, compared, behind, extras, problems, status, gone)

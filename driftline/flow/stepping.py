@@ -115,6 +115,8 @@ class Run:
     present: dict[Key, str] = field(default_factory=dict)
     unsaved: list[Written] = field(default_factory=list)
     gone: set[Key] = field(default_factory=set)
+    away: dict[Key, ClusterUnreachable] = field(default_factory=dict)
+    """Writes that got no answer in this turn."""
     released: set[Key] = field(default_factory=set)
     seen_live: dict[str, LiveRow | Sighting] = field(default_factory=dict)
     """What this turn's writes showed, by key id; where a watch has seen something newer, that."""
@@ -150,8 +152,11 @@ class Run:
     def plan_attempt(self) -> bool:
         """Make the plan of a new attempt and store it with the wider inventory, before anything is written.
 
-        False: there was nothing to run, and everything is recorded already.
+        False: there was nothing to run, and everything is recorded already. Raises ClusterUnreachable, with nothing
+        changed, if the comparison met a cluster that does not answer: that is its trouble and no failed sync.
         """
+        if self.found.compared.away is not None:
+            raise self.found.compared.away
         now = self.edges.now()
         self.ask = replace(self.ask, started_at=now, exists=self.exists)
         try:
@@ -313,7 +318,9 @@ class Run:
         return bool(met or fixed)
 
     def _end(self, intent: Finish | Fail | Hold | Supersede | Terminate) -> None:
-        if isinstance(intent, Fail) and intent.retry_at is not None:
+        if isinstance(intent, Fail) and self._only_away():
+            self._wait_for_cluster()
+        elif isinstance(intent, Fail) and intent.retry_at is not None:
             ending.wait_for_retry(self, intent, intent.retry_at)
         elif isinstance(intent, Finish):
             ending.finish(self, OperationPhase.SUCCEEDED, intent.message)
@@ -326,6 +333,19 @@ class Run:
             ending.finish(self, OperationPhase.FAILED, intent.message)
         else:
             ending.finish(self, OperationPhase.FAILED, intent.message)
+
+    def _only_away(self) -> bool:
+        """Whether nothing is wrong but that the cluster does not answer."""
+        bad = {key for key, result in self.results.items() if result.status is ResultStatus.SYNC_FAILED}
+        return bool(self.away) and bad <= self.away.keys() and not (self.plan.problems or self.hooks or self.failure)
+
+    def _wait_for_cluster(self) -> None:
+        """Keep what was done and raise ClusterUnreachable: the rest is written when the cluster answers again."""
+        away = next(iter(self.away.values()))
+        for key in self.away:
+            del self.results[key]
+        self.save_progress()
+        raise away
 
     def seen(self) -> SyncSeen:
         """What the pure machine decides from."""
@@ -442,6 +462,8 @@ class Run:
             return
         written = replace(written, result=replace(written.result, at=now))
         self.results[written.change.key] = written.result
+        if written.away is not None:
+            self.away[written.change.key] = written.away
         if written.refusal is Refusal.IMMUTABLE and written.change.op is not Op.PRUNE:
             self.immutable[written.change.key] = written.result.message
         self.unsaved.append(written)
