@@ -143,7 +143,12 @@ def test_what_an_admission_policy_refuses(world: World, crew: Team) -> None:
             "matchConstraints": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": crew.name}},
                 "resourceRules": [
-                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps"]}
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE", "UPDATE"],
+                        "resources": ["configmaps"],
+                    }
                 ],
             },
             "validations": [{"expression": "object.data.a != 'latest'", "message": "pin the version"}],
