@@ -152,8 +152,3 @@ def live_seen(
         controlled=controlled,
         will_go=will_go(desired, body, context) if adopting and desired is not None and context is not None else (),
     )
-
-
-def api_versions(bodies: Iterable[tuple[Key, Object]]) -> Mapping[Key, str]:
-    """Key -> the apiVersion that Git names."""
-    return {key: str(body["apiVersion"]) for key, body in bodies}

@@ -15,6 +15,7 @@ from driftline.adapters.store.live import LiveRow, Sighting
 from driftline.adapters.store.objects import ObjectRow, ObjectState, WatchedKind
 from driftline.flow import observe, reach
 from driftline.flow.edges import Edges
+from driftline.flow.reading import BY_NAME
 from driftline.flow.subjects import number_of
 from driftline.model.cluster import ApiRefused, ClusterUnreachable, Refusal, Resource
 from driftline.model.drift import VerdictState
@@ -24,9 +25,6 @@ from driftline.model.objects import Key, Object, group_of, key_of, version_of
 
 FRESH = timedelta(seconds=60)
 """A watch whose last bookmark is younger than this sees everything: no LIST is needed."""
-
-BY_NAME = 50
-"""Up to so many objects of a kind are asked for by name; above it one LIST without selector is cheaper."""
 
 
 def run(job: Job, edges: Edges) -> tuple[int, ...]:
