@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RepositoryAccess:
-    """A Git repository and the credentials for exactly this host and path (Argo CD REPO-01's keys)."""
+    """A repository and the credentials for exactly this host and path (Argo CD REPO-01's keys)."""
 
     url: str
+    """For kind "oci" without a scheme or with `oci://`: a registry and the path above its charts."""
+    kind: str = "git"
+    """"git", "helm" (an HTTP chart repository with an index.yaml) or "oci" (a registry that holds charts)."""
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     bearer_token: str = field(default="", repr=False)
@@ -17,6 +20,12 @@ class RepositoryAccess:
     ca: str = ""
     """PEM of a private certificate authority."""
     insecure: bool = False
+    pass_credentials: bool = False
+    """Charts only: credentials also go to other hosts that the repository's index or redirects name."""
+    plain_http: bool = False
+    """Kind "oci" only: the registry is spoken to over http."""
+    public_only: bool = False
+    """Only public addresses may be reached: for what a chart in Git names and nobody registered."""
     proxy: str = field(default="", repr=False)
     no_proxy: str = ""
     client_certificate: str = ""
