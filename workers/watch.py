@@ -1,7 +1,7 @@
 """`driftline watch`: sees changes of managed objects within a moment, without polling. One process per set of clusters.
 
 It follows each kind that some application owns, by our installation's label, and hands on what it sees in batches:
-the first event of a quiet spell at once, what follows within 50 ms together. Leases in the database spread clusters
+the first event of a quiet spell at once, what follows within 100 ms together. Leases in the database spread clusters
 over several such processes; two holders do no harm.
 """
 
@@ -29,7 +29,7 @@ LEASE = timedelta(seconds=20)
 LOOK = 0.5
 """Seconds between two looks for new clusters and kinds."""
 RENEW = 5.0
-TOGETHER = 0.05
+TOGETHER = 0.1
 """Seconds that events of a busy spell are gathered."""
 MOST = 1000
 """Events in one transaction."""

@@ -222,8 +222,9 @@ def _look(edges: Edges, name: str, revision: str) -> looking.Look:
 def _situation(edges: Edges, name: str, revision: str = "") -> Situation:
     """An application's situation for a look outside any job; `revision` replaces the tracked one."""
     with edges.store.read() as db:
-        row = _row(db, name)
-        found = read(db, _no_job(edges), row, edges)
+        found = read(db, _no_job(edges), _row(db, name).id, edges)
+    if found is None:
+        raise Permanent(f"Application {name}: does not exist")
     found = replace(found, sync=None)
     if revision:
         sources = tuple(

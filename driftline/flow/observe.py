@@ -69,7 +69,8 @@ def note(
     left = set(left)
     news = live.upsert_many(db, cluster.id, sightings, edges.now())
     by_key = {each.key_id: each for each in sightings}
-    rows = objects.of_keys(db, cluster.uid, [Key.parse(key_id) for key_id in news | left])
+    owned = objects.of_keys(db, cluster.uid, [Key.parse(key_id) for key_id in by_key.keys() | left])
+    rows = {key_id: row for key_id, row in owned.items() if key_id in news or key_id in left}
     changed: set[int] = set()
     healthier: dict[int, set[str]] = defaultdict(set)
     for key_id, row in rows.items():
@@ -84,9 +85,10 @@ def note(
     looks = (changed | (healthier.keys() & open_syncs.keys())) - writing
     asked = [app_request(number) for number in sorted(looks)]
     # What others took from us is in no digest of ours: whatever happens to such an object may end or change its drift.
-    doubtful = objects.unsettled(db, cluster.uid, [Key.parse(key_id) for key_id in by_key.keys() - rows.keys()])
-    known = [row for row in rows.values() if row.verdict is not VerdictState.SYNCED and row.state == ObjectState.OWNED]
-    later = {row.application_id for row in (*doubtful.values(), *known)} - looks - writing
+    doubtful = [
+        row for row in owned.values() if row.verdict is not VerdictState.SYNCED and row.state == ObjectState.OWNED
+    ]
+    later = {row.application_id for row in doubtful} - looks - writing
     asked += [replace(app_request(number), delay=DOUBT) for number in sorted(later)]
     ids = jobs.request_many(db, asked)
     settled = sorted(healthier.keys() - open_syncs.keys())

@@ -20,7 +20,7 @@ def receive(edges: Edges, push: Push, hook_id: str = "") -> Receipt:
             found = [each for each in found if each.hook_id == hook_id]
         followed = [each.id for each in found if _followed(push, applications.targets_of(db, each.id))]
         receipt = deliveries.receive(db, push, hook_id, followed)
-    edges.hint(hints(receipt.job_ids))
+    edges.hint(hints(receipt.wake))
     return receipt
 
 

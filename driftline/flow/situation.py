@@ -7,7 +7,7 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Connection
 
-from driftline.adapters.store import applications, clusters, live, objects, repositories, syncs
+from driftline.adapters.store import live, objects, repositories, subjects
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.jobs import Job
@@ -57,13 +57,15 @@ class Situation:
 def load(job: Job, edges: Edges) -> Situation | None:
     """Read an application's situation, None if it is gone."""
     with edges.store.read() as db:
-        row = applications.by_id(db, number_of(job))
-        return read(db, job, row, edges) if row else None
+        return read(db, job, number_of(job), edges)
 
 
-def read(db: Connection, job: Job, row: ApplicationRow, edges: Edges) -> Situation:
-    """The situation of an application row."""
-    cluster = clusters.by_id(db, row.cluster_id) if row.cluster_id else None
+def read(db: Connection, job: Job, application_id: int, edges: Edges) -> Situation | None:
+    """The situation of an application, None if it is gone."""
+    subject = subjects.by_id(db, application_id)
+    if subject is None:
+        return None
+    row, cluster = subject.row, subject.cluster
     everything = objects.of_application(db, row.id)
     here = {cluster.uid if cluster else "", OWN}
     seen = live.of_application(db, row.id) if everything else {}
@@ -75,7 +77,7 @@ def read(db: Connection, job: Job, row: ApplicationRow, edges: Edges) -> Situati
         cluster=cluster,
         repositories=tuple(sources),
         credentials=tuple(access.repository(db, edges, each) for each in sources),
-        sync=syncs.open_of(db, row.id),
+        sync=subject.sync,
         owned={each.key: each for each in everything if each.cluster_uid in here},
         elsewhere=tuple(each for each in everything if each.cluster_uid not in here),
         live={key_id: each for (cluster_id, key_id), each in seen.items() if cluster_id == row.cluster_id},

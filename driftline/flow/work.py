@@ -28,6 +28,9 @@ OCCUPIED = 240.0
 LOOK = 0.2
 """Seconds between two looks for due jobs while some run."""
 
+PAUSE = 0.05
+"""Seconds after a look that found too little in which ended jobs cause no other, as long as some run."""
+
 Handler = Callable[[Job, Edges], tuple[int, ...]]
 """Does one leased job, ends it, and returns jobs that the same worker should go on with at once."""
 
@@ -54,14 +57,19 @@ def drain(edges: Edges, queue: str, first: int | None = None, awake: float = AWA
     running: set[Future[tuple[int, ...]]] = set()
     wanted = [first] if first is not None else []
     done = 0
+    rested = 0.0
     while True:
-        fresh = [job for number in wanted for job in _claim_first(edges, number)]
+        # What somebody waits for begins before the look for what else there is.
+        running |= {
+            edges.jobs_pool.submit(perform, job, edges) for number in wanted for job in _claim_first(edges, number)
+        }
         wanted = []
-        now = time.monotonic()
+        now, free = time.monotonic(), at_once - len(running)
         # A process with a long job is not free for the next message: it goes on taking jobs beside that one.
-        if now < (latest if running else until) and len(running) + len(fresh) <= at_once // 2:
-            fresh += _claim_due(edges, queue, at_once - len(running) - len(fresh))
-        running |= {edges.jobs_pool.submit(perform, job, edges) for job in fresh}
+        if now < (latest if running else until) and free >= (at_once + 1) // 2 and (not running or now >= rested):
+            due = _claim_due(edges, queue, free)
+            rested = now if len(due) == free else now + PAUSE
+            running |= {edges.jobs_pool.submit(perform, job, edges) for job in due}
         if not running:
             break
         ended, running = wait(running, LOOK, FIRST_COMPLETED)

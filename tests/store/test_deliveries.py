@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,6 +19,8 @@ PUSH = Push(
     repo_urls=("https://example.org/shop.git",),
     changes=(RefChange("refs/heads/main", RefAction.UPDATED),),
 )
+
+LEASE = timedelta(seconds=60)
 
 
 def test_a_delivery_and_its_jobs_are_two_statements(store: Store) -> None:
@@ -44,6 +46,28 @@ def test_the_same_delivery_fifty_times_at_once_is_one(store: Store) -> None:
         assert [row.repeats for row in rows] == [49]
         held = jobs.get(db, next(each.job_ids[0] for each in receipts if each.new))
     assert held is not None and held.wanted == 1
+
+
+def test_a_burst_tells_the_workers_once_until_one_of_them_has_looked(store: Store) -> None:
+    def push(number: int) -> int:
+        return len(
+            store.transact(lambda db: deliveries.receive(db, replace(PUSH, delivery_id=str(number)), "", [1])).wake
+        )
+
+    assert sum(push(number) for number in range(10)) in (1, 2)
+    with store.read() as db:
+        (waiting,) = jobs.open_jobs(db, FETCH, [fetch_subject(1)]).values()
+    held = store.transact(lambda db: jobs.claim(db, waiting.id, "worker", LEASE))
+    assert held is not None and held.wanted == 10
+    assert sum(push(number) for number in range(10, 20)) == 0, "who runs it looks again"
+    assert store.transact(lambda db: jobs.finish(db, held)) == "queued"
+    assert push(20) == 1, "nobody is known to look"
+
+
+def test_a_push_wakes_a_worker_for_a_fetch_that_was_to_wait(store: Store) -> None:
+    later = datetime(2099, 1, 1, tzinfo=UTC)
+    store.transact(lambda db: jobs.request(db, jobs.Request(FETCH, fetch_subject(1), run_at=later)))
+    assert store.transact(lambda db: deliveries.receive(db, PUSH, "", [1])).wake
 
 
 def test_what_is_ignored_is_remembered_with_the_reason(store: Store) -> None:

@@ -142,7 +142,7 @@ class Shape(Generic[T]):
         """SELECT exactly the columns that `read` wants."""
         return self._select
 
-    def read(self, row: Row[Any]) -> T:
+    def read(self, row: Row[Any] | tuple[Any, ...]) -> T:
         """One dataclass from one row that has the columns of `self.columns`, in order, at its beginning."""
         return self.cls(*row[: len(self.columns)])
 

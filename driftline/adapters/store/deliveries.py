@@ -46,11 +46,15 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What to answer. `job_ids` are to be sent to the workers once the transaction is committed."""
+    """What to answer, with the jobs that the delivery asks for.
+
+    Workers are to be told of `wake`, some of those, once the transaction is committed: a burst costs a message or two.
+    """
 
     new: bool
     outcome: Outcome
     job_ids: tuple[int, ...] = ()
+    wake: tuple[int, ...] = ()
 
 
 SHAPE = Shape(Delivery, delivery)
@@ -83,7 +87,8 @@ def receive(db: Connection, push: Push, hook: str, repository_ids: Sequence[int]
     if outcome is not Outcome.ACCEPTED:
         return Receipt(True, outcome)
     wishes = [jobs.Request(FETCH, fetch_subject(number), jobs.Queue.FAST) for number in repository_ids]
-    return Receipt(True, outcome, jobs.request_many(db, wishes))
+    asked = jobs.ask_many(db, wishes)
+    return Receipt(True, outcome, tuple(each.id for each in asked), tuple(each.id for each in asked if each.news))
 
 
 def recent(db: Connection, hook: str = "", limit: int = 50) -> list[Delivery]:

@@ -123,7 +123,10 @@ def fold(dialect: str) -> Insert:
         "updated_at": db_now(),
     }
     folding = statement.on_conflict_do_update(index_elements=["kind", "subject"], index_where=OPEN, set_=merged)
-    return folding.returning(job.c.kind, job.c.subject, job.c.id)
+    # Whoever asked first has told a worker, and one that runs the job looks again when it ends: the rest of a burst is
+    # no news. `wanted_at` is empty for a job that nobody has asked for since it was made or claimed.
+    news = and_(job.c.state == JobState.QUEUED, or_(job.c.wanted == 1, job.c.wanted_at >= db_now()))
+    return folding.returning(job.c.kind, job.c.subject, job.c.id, news)
 
 
 def _first_locked(name: str, where: ColumnElement[bool], order: ColumnElement[Any]) -> Select[Any]:

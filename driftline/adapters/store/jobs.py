@@ -69,6 +69,18 @@ class Due:
     queue: str
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A job that a request has met or made.
+
+    `news` is False where a worker knows already: it runs the job and looks again when it ends, or somebody has just
+    asked for the same.
+    """
+
+    id: int
+    news: bool
+
+
 SHAPE = Shape(Job, job)
 
 
@@ -83,6 +95,11 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
     A wish that meets an open job folds into it: a queued one is pulled forward to the earlier time, a running one
     runs again. The faster queue wins.
     """
+    return tuple(each.id for each in ask_many(db, wishes))
+
+
+def ask_many(db: Connection, wishes: Sequence[Request]) -> tuple[Asked, ...]:
+    """The same, and say of which jobs a worker has to be told; for requests that come in bursts."""
     if not wishes:
         return ()
     unique = {(wish.kind, wish.subject): wish for wish in wishes}
@@ -97,9 +114,9 @@ def request_many(db: Connection, wishes: Sequence[Request]) -> tuple[int, ...]:
         }
         for _, wish in sorted(unique.items())
     ]
-    found = db.execute(job_sql.fold(db.dialect.name), values)
-    ids = {(kind, subject): number for kind, subject, number in found}
-    return tuple(ids[wish.kind, wish.subject] for wish in wishes)
+    rows = db.execute(job_sql.fold(db.dialect.name), values)
+    found = {(kind, subject): Asked(number, bool(news)) for kind, subject, number, news in rows}
+    return tuple(found[wish.kind, wish.subject] for wish in wishes)
 
 
 def claim(db: Connection, job_id: int, owner: str, lease: timedelta) -> Job | None:

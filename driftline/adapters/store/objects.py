@@ -177,16 +177,6 @@ def of_keys(db: Connection, cluster_uid: str, keys: Iterable[Key]) -> dict[str, 
     return found
 
 
-def unsettled(db: Connection, cluster_uid: str, keys: Iterable[Key]) -> dict[str, ObjectRow]:
-    """Those of some objects, by key id, that were not in sync when last compared."""
-    found: dict[str, ObjectRow] = {}
-    doubtful = (managed.c.state == ObjectState.OWNED, managed.c.verdict != VerdictState.SYNCED)
-    for some in chunks(_ids(keys)):
-        rows = SHAPE.select().where(managed.c.cluster_uid == cluster_uid, managed.c.key_id.in_(some), *doubtful)
-        found.update((each.key_id, each) for each in SHAPE.all(db.execute(rows)))
-    return found
-
-
 def by_kinds(db: Connection, cluster_uid: str) -> list[WatchedKind]:
     """The kinds of which we own objects in a cluster: what has to be watched and listed."""
     query = select(managed.c.kind, managed.c.api_version).where(managed.c.cluster_uid == cluster_uid).distinct()
