@@ -15,10 +15,18 @@ _MAX_LENGTH = 250
 
 
 @dataclass(frozen=True)
+class Tracked:
+    """What a source follows: its targetRevision, and the prefix of the tags that a version range looks at."""
+
+    revision: str = ""
+    tag_prefix: str = ""
+
+
+@dataclass(frozen=True)
 class Resolved:
     """What a targetRevision stands for now. `ref` is the full ref it came from, `HEAD`, or empty for a commit id.
 
-    With `abbreviated`, `commit` is a short id that no known ref starts with: the mirror has to complete it.
+    With `abbreviated`, `commit` is a short id: only the mirror knows whether one commit begins like that, or several.
     """
 
     commit: str
@@ -82,7 +90,7 @@ def resolve(target_revision: str, refs: Mapping[str, str], head: str, tag_prefix
         return Resolved(target_revision.lower())
     if (asked := constraint(target_revision)) and (found := _best_tag(target_revision, asked, refs, tag_prefix)):
         return found
-    return _by_name(target_revision, refs) or _by_id(target_revision.lower(), refs) or _refuse(target_revision)
+    return _by_name(target_revision, refs) or _by_id(target_revision.lower()) or _refuse(target_revision)
 
 
 def wanted_refs(target_revision: str, tag_prefix: str = "") -> tuple[str, ...]:
@@ -150,11 +158,8 @@ def _by_name(text: str, refs: Mapping[str, str]) -> Resolved | None:
     return Resolved(refs[found[0]], found[0], warnings)
 
 
-def _by_id(text: str, refs: Mapping[str, str]) -> Resolved | None:
-    if not short_id(text):
-        return None
-    known = {commit for commit in refs.values() if commit.startswith(text)}
-    return Resolved(known.pop()) if len(known) == 1 else Resolved(text, abbreviated=True)
+def _by_id(text: str) -> Resolved | None:
+    return Resolved(text, abbreviated=True) if short_id(text) else None
 
 
 def _refuse(text: str) -> Resolved:

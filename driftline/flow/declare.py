@@ -169,6 +169,7 @@ def _declaration(
                 source.target_revision,
                 source.path,
                 repository_ids[urls.normalise(source.repo_url)],
+                source.tag_prefix,
             )
             for source in app.sources
         ],

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from driftline.adapters.git import Fetched
 from driftline.adapters.render.renderers import Renderers
 from driftline.adapters.render.request import Rendered, RenderRequest
 from driftline.adapters.sealing import context as sealed_for
@@ -15,11 +16,14 @@ from driftline.adapters.store.repositories import RepositoryRow
 from driftline.desired import revision
 from driftline.desired.finalise import Desired, finalise
 from driftline.desired.inputs import Inputs
+from driftline.desired.revision import Tracked
 from driftline.desired.tree import Tree
+from driftline.flow.commits import commit_fetched
 from driftline.flow.desires import Target
 from driftline.flow.edges import Edges
+from driftline.flow.situation import Situation
 from driftline.model.access import RepositoryAccess
-from driftline.model.application import Application
+from driftline.model.application import Application, Source
 from driftline.model.digests import digest
 from driftline.model.errors import Permanent, Temporary
 
@@ -39,56 +43,54 @@ class Wish:
     """The render as JSON, to be sealed and stored with the plan."""
 
 
-def resolve(app: Application, repositories: Sequence[RepositoryRow], overrides: Sequence[str] = ()) -> tuple[str, ...]:
-    """The commits that the sources point to, from what was fetched last. No network.
+def resolve(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -> tuple[str, ...]:
+    """The commits that the sources point to, from what was fetched last; `overrides` go before their targetRevision.
 
     Raises Temporary for a repository that was never fetched, Permanent for a revision that cannot be resolved.
     """
-    commits = []
-    for position, (source, row) in enumerate(zip(app.sources, repositories, strict=True)):
-        wanted = overrides[position] if position < len(overrides) and overrides[position] else source.target_revision
+    found = []
+    places = zip(situation.app.sources, situation.repositories, situation.credentials, strict=True)
+    for position, (source, row, credentials) in enumerate(places):
         if row.fetched_at is None:
             if row.failing_since is not None:
                 raise RepositoryAway(row.message)
             raise NotFetched(f"{row.url}: is being fetched for the first time")
-        commits.append(_commit(row, wanted, source.tag_prefix))
-    return tuple(commits)
+        found.append(_commit(edges, credentials, row, _tracked(source, position, overrides)))
+    return tuple(found)
 
 
-def _commit(row: RepositoryRow, wanted: str, tag_prefix: str) -> str:
-    """The commit that a revision names in one repository."""
+def _tracked(source: Source, position: int, overrides: Sequence[str] = ()) -> Tracked:
+    """What a source follows, or what a person asks for instead."""
+    asked = overrides[position] if position < len(overrides) else ""
+    return Tracked(asked or source.target_revision, source.tag_prefix)
+
+
+def _commit(edges: Edges, credentials: RepositoryAccess, row: RepositoryRow, tracked: Tracked) -> str:
+    """The commit that is tracked in one repository."""
     try:
-        return revision.resolve(wanted, row.refs or {}, row.head, tag_prefix).commit
+        return commit_fetched(edges, credentials, Fetched(row.refs or {}, row.head), tracked)
     except Permanent as unknown:
         if not row.refs and not row.head:
-            text = f"{row.url}: the repository has no commits yet; push one to {wanted or 'its default branch'}"
-            raise Permanent(text) from None
+            wanted = tracked.revision or "its default branch"
+            raise Permanent(f"{row.url}: the repository has no commits yet; push one to {wanted}") from None
         raise Permanent(f"{row.url}: {unknown.message}") from None
 
 
-def resolve_asked(
-    edges: Edges,
-    app: Application,
-    repositories: Sequence[RepositoryRow],
-    credentials: Sequence[RepositoryAccess],
-    overrides: Sequence[str] = (),
-) -> tuple[str, ...]:
+def resolve_asked(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -> tuple[str, ...]:
     """The same for revisions that a person names: a branch or tag that no application follows is fetched now."""
     try:
-        return resolve(app, repositories, overrides)
+        return resolve(edges, situation, overrides)
     except Permanent:
-        fetched = [
-            _with_ref(edges, row, access, overrides[place] if place < len(overrides) else source.target_revision)
-            for place, (source, row, access) in enumerate(zip(app.sources, repositories, credentials, strict=True))
-        ]
-        return resolve(app, fetched, overrides)
+        places = zip(situation.app.sources, situation.repositories, situation.credentials, strict=True)
+        fetched = tuple(
+            _with_ref(edges, row, credentials, _tracked(source, position, overrides))
+            for position, (source, row, credentials) in enumerate(places)
+        )
+        return resolve(edges, replace(situation, repositories=fetched), overrides)
 
 
-def _with_ref(edges: Edges, row: RepositoryRow, access: RepositoryAccess, wanted: str) -> RepositoryRow:
-    refs = revision.wanted_refs(wanted)
-    if not refs:
-        return row
-    found = edges.mirrors.fetch(access, refs)
+def _with_ref(edges: Edges, row: RepositoryRow, credentials: RepositoryAccess, tracked: Tracked) -> RepositoryRow:
+    found = edges.mirrors.fetch(credentials, revision.wanted_refs(tracked.revision, tracked.tag_prefix))
     return replace(row, refs={**(row.refs or {}), **found.refs}, head=found.head or row.head)
 
 
@@ -119,7 +121,7 @@ def wish(
     """
     known_key, known_render = known
     trees = [
-        tree_at(edges, each, source.target_revision, commit)
+        tree_at(edges, each, source, commit)
         for each, source, commit in zip(credentials, app.sources, revisions, strict=True)
     ]
     named = {source.ref: tree for source, tree in zip(app.sources, trees, strict=True) if source.ref}
@@ -160,10 +162,10 @@ def address(inputs: Sequence[Inputs]) -> str:
     return digest([each.key for each in inputs])
 
 
-def tree_at(edges: Edges, credentials: RepositoryAccess, target_revision: str, commit: str) -> Tree:
+def tree_at(edges: Edges, credentials: RepositoryAccess, source: Source, commit: str) -> Tree:
     """The files of a commit. Another machine may have fetched it: then this one's mirror asks for it once."""
     if not edges.mirrors.contains(credentials, commit):
-        edges.mirrors.fetch(credentials, revision.wanted_refs(target_revision) or [commit])
+        edges.mirrors.fetch(credentials, revision.wanted_refs(source.target_revision, source.tag_prefix))
         if not edges.mirrors.contains(credentials, commit):
             edges.mirrors.fetch(credentials, [commit])
     return edges.mirrors.tree(credentials, commit)

@@ -17,7 +17,9 @@ from driftline.adapters.store.jobs import Job
 from driftline.adapters.store.repositories import RepositoryRow
 from driftline.desired import revision
 from driftline.desired.inputs import Inputs, unchanged
+from driftline.desired.revision import Tracked
 from driftline.flow import access, signals
+from driftline.flow.commits import commit_of
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import app_request, hints, number_of
 from driftline.model.access import RepositoryAccess
@@ -65,7 +67,7 @@ def wanted_refs(uses: Sequence[SourceUse]) -> list[str]:
     for use in uses:
         # What one application asks for wrongly is said at that application; the others are fetched for.
         with suppress(Permanent):
-            found |= set(revision.wanted_refs(use.target_revision))
+            found |= set(revision.wanted_refs(use.target_revision, use.tag_prefix))
     return sorted(found) or ["HEAD"]
 
 
@@ -80,7 +82,7 @@ def concerned(
     candidates: dict[str, list[tuple[SourceUse, Inputs]]] = defaultdict(list)
     for use in uses:
         try:
-            commit = revision.resolve(use.target_revision, fetched.refs, fetched.head).commit
+            commit = commit_of(edges, credentials, fetched, Tracked(use.target_revision, use.tag_prefix))
         except Permanent:
             affected.add(use.application_id)
             continue

@@ -50,7 +50,7 @@ def _newer(run: Run) -> str:
         # Nobody would sync the newer one: what a person asked for is carried out.
         return ""
     try:
-        newest = desire.resolve(run.situation.app, run.situation.repositories)
+        newest = desire.resolve(run.edges, run.situation)
     except Failure:
         return ""
     mine = tuple(run.found.wish.revisions)

@@ -194,9 +194,9 @@ def render(edges: Edges, situation: Situation, seen: View) -> Wish:
     request = (sync.request if sync else None) or {}
     overrides = request.get("revisions") or ()
     if overrides or situation.job.kind == INSPECT:
-        revisions = desire.resolve_asked(edges, situation.app, situation.repositories, situation.credentials, overrides)
+        revisions = desire.resolve_asked(edges, situation, overrides)
     else:
-        revisions = desire.resolve(situation.app, situation.repositories)
+        revisions = desire.resolve(edges, situation)
     fast = situation.job.queue == "fast"
     row = situation.row
     items = (row.inputs or {}).get("items", ()) if row.inputs else ()

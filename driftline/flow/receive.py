@@ -3,6 +3,7 @@
 from driftline.adapters.store import applications, deliveries, repositories
 from driftline.adapters.store.deliveries import Receipt
 from driftline.desired import revision, urls
+from driftline.desired.revision import Tracked
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import hints
 from driftline.model.push import Push
@@ -24,7 +25,9 @@ def receive(edges: Edges, push: Push, hook_id: str = "") -> Receipt:
     return receipt
 
 
-def _followed(push: Push, targets: list[str]) -> bool:
+def _followed(push: Push, targets: list[Tracked]) -> bool:
     return any(
-        revision.concerns(target, change.ref, push.default_branch) for target in targets for change in push.changes
+        revision.concerns(target.revision, change.ref, push.default_branch, target.tag_prefix)
+        for target in targets
+        for change in push.changes
     )

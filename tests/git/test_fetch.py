@@ -223,6 +223,9 @@ def test_a_commit_id_needs_no_ref_and_no_second_question(
     assert len(host.requests) == asked
     assert mirrors.complete(access, first[:9]) == first
     assert mirrors.complete(access, "0" * 9) is None
+    shop.push(f"HEAD:refs/heads/{'0' * 9}")
+    mirrors.fetch(access, ["refs/heads/*"])
+    assert mirrors.complete(access, "0" * 9) is None, "a branch of that name is no commit that begins so"
     mirrors.fetch(access, ["e" * 40])
     assert not mirrors.contains(access, "e" * 40)
 

@@ -42,7 +42,8 @@ class Database:
             info = self.infos([f"{short}^{{commit}}"])[0]
         except Ambiguous as error:
             raise Permanent(f"{self.shown}: the short commit id {short} is ambiguous; give more of it") from error
-        return info.oid if info else None
+        # Git looks for a ref of that name before it looks for an object.
+        return info.oid if info and info.oid.startswith(short) else None
 
     def commit(self, commit: str) -> bytes:
         """The content of a commit object. Raises Permanent if the mirror does not have it."""

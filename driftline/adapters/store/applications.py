@@ -28,6 +28,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from driftline.adapters.store.columns import Shape, chunks, db_now
 from driftline.adapters.store.tables.applications import OPEN_SYNC, application, source, sync
 from driftline.adapters.store.tables.edges import cluster
+from driftline.desired.revision import Tracked
 from driftline.model.health import HealthStatus, SyncStatus
 from driftline.model.sync import OperationPhase
 
@@ -104,6 +105,7 @@ class SourceRow:
     url_normal: str
     target_revision: str
     path: str
+    tag_prefix: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class SourceUse:
     pin: dict[str, Any] | None
     sync_requested: bool = False
     """Whether a person has asked for a sync that has not begun."""
+    tag_prefix: str = ""
 
 
 class Changes(TypedDict, total=False):
@@ -238,10 +241,11 @@ def link_sources(db: Connection, repository_id: int, url_normal: str, project: s
     return db.execute(change.values(repository_id=repository_id)).rowcount
 
 
-def targets_of(db: Connection, repository_id: int) -> list[str]:
-    """The revisions that applications follow in a repository, each once."""
-    query = select(source.c.target_revision).where(source.c.repository_id == repository_id).distinct()
-    return sorted(db.execute(query).scalars())
+def targets_of(db: Connection, repository_id: int) -> list[Tracked]:
+    """What applications follow in a repository, each once."""
+    columns = (source.c.target_revision, source.c.tag_prefix)
+    query = select(*columns).where(source.c.repository_id == repository_id).distinct().order_by(*columns)
+    return [Tracked(*row) for row in db.execute(query)]
 
 
 def documents_of_url(db: Connection, url_normal: str, limit: int = 500) -> list[dict[str, Any]]:
@@ -360,6 +364,7 @@ def _uses(db: Connection, where: ColumnElement[bool]) -> list[SourceUse]:
             application.c.paused,
             application.c.pin,
             exists().where(sync.c.application_id == source.c.application_id, OPEN_SYNC, sync.c.stage == "requested"),
+            source.c.tag_prefix,
         )
         .join(application, application.c.id == source.c.application_id)
         .where(where)

@@ -20,6 +20,7 @@ class SourceDeclaration:
     target_revision: str = ""
     path: str = ""
     repository_id: int | None = None
+    tag_prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Declaration:
                 self.namespace,
                 dict(self.labels),
                 list(self.warnings),
-                [[each.url_normal, each.target_revision, each.path, each.repository_id] for each in self.sources],
+                [
+                    [each.url_normal, each.target_revision, each.path, each.repository_id, each.tag_prefix]
+                    for each in self.sources
+                ],
             ]
         )
 
@@ -153,6 +157,7 @@ def _write_sources(db: Connection, fresh: Sequence[tuple[int, Declaration]]) -> 
             "url_normal": each.url_normal,
             "target_revision": each.target_revision,
             "path": each.path,
+            "tag_prefix": each.tag_prefix,
         }
         for number, declaration in fresh
         for position, each in enumerate(declaration.sources)

@@ -75,6 +75,7 @@ source = Table(
     text("url_normal", None),
     text("target_revision"),
     text("path"),
+    text("tag_prefix"),
     Index(None, "repository_id"),
     Index(None, "url_normal"),
 )
