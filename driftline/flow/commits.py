@@ -24,7 +24,7 @@ def commit_of(edges: Edges, access: RepositoryAccess, known: Fetched, tracked: T
         whole = edges.mirrors.complete(access, found.commit)
     except Permanent:
         raise Permanent(
-            f"targetRevision {tracked.revision!r}: several commits begin like this; write more of the id"
+            f"targetRevision {tracked.revision!r}: ambiguous: several objects begin like this; write more of it"
         ) from None
     if whole is None:
         raise UnknownCommit(

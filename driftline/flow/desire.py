@@ -43,6 +43,15 @@ class Wish:
     """The render as JSON, to be sealed and stored with the plan."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """The render of the last look, by its content address; `anew` asks to render all the same (a hard refresh)."""
+
+    key: str = ""
+    render_id: int | None = None
+    anew: bool = False
+
+
 def resolve(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -> tuple[str, ...]:
     """The commits that the sources point to, from what was fetched last; `overrides` go before their targetRevision.
 
@@ -110,16 +119,14 @@ def wish(
     target: Target,
     credentials: Sequence[RepositoryAccess],
     fast: bool = True,
-    known: tuple[str, int | None] = ("", None),
+    known: Known = Known(),
 ) -> Wish:
     """Render an application at exact commits, or take the render that has the same content.
 
-    `known` is the content address and the stored render of the last look. Another render of the same content is only
-    looked for where making one means starting a tool.
+    Another render of the same content than `known` is only looked for where making one means starting a tool.
 
     Raises Permanent or Temporary as the renderers do; `Cold` if `fast` is asked for and a tool has to be started.
     """
-    known_key, known_render = known
     trees = [
         tree_at(edges, each, source, commit)
         for each, source, commit in zip(credentials, app.sources, revisions, strict=True)
@@ -133,24 +140,26 @@ def wish(
     inputs = tuple(edges.renderers.inputs(each) for each in requests)
     key = address(inputs)
     stored = None
-    if key == known_key:
-        stored = known_render
+    if key == known.key:
+        stored = known.render_id
     elif any(cold(each) for each in inputs):
         with edges.store.read() as db:
             stored = renders.find(db, key)
-    remembered = edges.desires.get(app, key, target) if stored else None
+    remembered = edges.desires.get(app, key, target) if stored and not known.anew else None
     if remembered is not None and stored is not None:
         return Wish(remembered, tuple(revisions), key, inputs, stored)
     row = None
     if stored is not None:
         with edges.store.read() as db:
             row = renders.by_id(db, stored)
-    if row is not None:
+    if row is not None and not known.anew:
         made = _open(edges, key, row.sealed)
     else:
         if fast and any(cold(each) for each in inputs):
             raise Cold(f"Application {app.name}: is rendered by a worker for slow work")
         made = _render(edges.renderers, requests)
+        if row is not None:
+            made = _steady(_open(edges, key, row.sealed), made)
     desired = _finalised(made, app, target)
     edges.desires.put(app, key, target, desired)
     content = b"" if row else orjson.dumps(made)
@@ -217,6 +226,29 @@ def _render(renderers: Renderers, requests: Sequence[RenderRequest]) -> dict[str
         "origins": [place for each in rendered for place in _places(each)],
         "warnings": [text for each in rendered for text in each.warnings],
     }
+
+
+def _steady(stored: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """The stored render, told apart from a fresh one of the same content.
+
+    Only what is random or takes the time of day can differ. Taking it would change the cluster though Git did not.
+    """
+    before, after = ([digest(body) for body in made["objects"]] for made in (stored, fresh))
+    if before == after:
+        return stored
+    others = [body for body, mark in zip(fresh["objects"], after, strict=True) if mark not in before]
+    named = ", ".join(sorted({_named(body) for body in others})[:5]) or "the number of objects"
+    warning = (
+        f"RandomRenderWarning: {named}: rendered differently than before from the same files and values; "
+        "what was rendered first is kept until Git changes. Give random values in a Secret of your own"
+    )
+    return {**stored, "warnings": [*stored["warnings"], warning]}
+
+
+def _named(body: Any) -> str:
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return f"{body.get('kind', '?')} {name or '?'}" if isinstance(body, dict) else "?"
 
 
 def _places(rendered: Rendered) -> list[str]:

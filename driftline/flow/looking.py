@@ -8,7 +8,7 @@ from driftline.desired.inputs import Inputs
 from driftline.flow import desire
 from driftline.flow.children import is_child, wanted_children
 from driftline.flow.comparing import Compared, Comparer, Ledger
-from driftline.flow.desire import Wish
+from driftline.flow.desire import Known, Wish
 from driftline.flow.desires import Target
 from driftline.flow.edges import Edges
 from driftline.flow.reading import Reader
@@ -200,7 +200,10 @@ def render(edges: Edges, situation: Situation, seen: View) -> Wish:
     fast = situation.job.queue == "fast"
     row = situation.row
     items = (row.inputs or {}).get("items", ()) if row.inputs else ()
-    known = (desire.address([Inputs.from_json(each) for each in items]), row.render_id) if items else ("", None)
+    anew = bool((situation.job.payload or {}).get("anew"))
+    known = Known(anew=anew)
+    if items:
+        known = Known(desire.address([Inputs.from_json(each) for each in items]), row.render_id, anew)
     return desire.wish(
         edges,
         situation.app,

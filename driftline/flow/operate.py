@@ -81,9 +81,7 @@ def refresh(edges: Edges, name: str, hard: bool = False) -> None:
     """Fetch and compare again now; `hard` renders again as well."""
     with edges.store.write() as db:
         row = _row(db, name)
-        if hard:
-            applications.set_status(db, row.id, inputs=None)
-        ids = _wake(db, row, fetch=True, payload={"fresh": True})
+        ids = _wake(db, row, fetch=True, payload={"fresh": True, "anew": hard})
     edges.hint(hints(ids))
 
 

@@ -68,7 +68,7 @@ def test_a_short_id_of_no_commit_or_of_several_says_what_to_do(small: Installati
     said = small.conditions(unknown)["ComparisonError"]
     assert small.url in said and "'0123456'" in said and "write the whole id" in said
     said = small.conditions(several)["ComparisonError"]
-    assert small.url in said and f"'{short}'" in said and "several commits" in said and "write more of the id" in said
+    assert small.url in said and f"'{short}'" in said and "ambiguous" in said and "write more of it" in said
 
 
 def _twins(tree: WorkTree) -> str:

@@ -40,6 +40,9 @@ class Database:
         """The whole id of the one commit that starts with `short`. Raises Permanent if there are several."""
         try:
             info = self.infos([f"{short}^{{commit}}"])[0]
+            if info is None:
+                # With a type behind it, git calls an ambiguous name missing; only the bare one tells.
+                self.infos([short])
         except Ambiguous as error:
             raise Permanent(f"{self.shown}: the short commit id {short} is ambiguous; give more of it") from error
         # Git looks for a ref of that name before it looks for an object.
