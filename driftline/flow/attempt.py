@@ -61,21 +61,12 @@ def plan_attempt(run: Run) -> bool:
 
 def _store_plan(run: Run, db: Connection) -> bool:
     situation = run.situation
-    render_id = run.render_id = desire.keep(db, run.edges, run.found.wish)
-    if run.sync_id == 0:
-        made = syncs.create(
-            db,
-            situation.row.id,
-            run.kind,
-            revisions=list(run.found.wish.revisions),
-            request={**run.ask.to_json(), "target": run.found.target},
-            initiated_by="automated sync policy",
-            automated=True,
-            render_id=render_id,
-        )
-        if made is None:
-            raise _Rival
-        run.sync_id = made
+    run.render_id = desire.keep(db, run.edges, run.found.wish)
+    values = _plan_values(run, run.render_id)
+    if run.sync_id:
+        syncs.save_step(db, situation.job, run.sync_id, **values)
+    else:
+        run.sync_id = _begin(run, db, values)
     changes = [change for change in run.plan.changes() if claims(change)]
     waves = {change.key: wave.number for wave in run.plan.waves for change in wave.changes}
     wished = [Claim(each.key, run.api_version(each.key), waves[each.key]) for each in changes]
@@ -83,14 +74,29 @@ def _store_plan(run: Run, db: Connection) -> bool:
     own = [claim for claim in wished if is_child(claim.key) and not run.ask.dry_run]
     claimed = objects.claim_many(db, run.found.view.uid, situation.row.id, here)
     owned = objects.claim_many(db, OWN, situation.row.id, own)
-    syncs.save_step(db, situation.job, run.sync_id, **_plan_values(run, render_id))
-    run.wake += standing.record(db, run.edges, run.found, run.memory, render_id=render_id)
+    run.wake += standing.record(db, run.edges, run.found, run.memory, render_id=run.render_id)
     return bool(claimed.conflicts or owned.conflicts)
+
+
+def _begin(run: Run, db: Connection, values: Step) -> int:
+    made = syncs.begin(
+        db,
+        run.situation.job,
+        run.situation.row.id,
+        run.kind,
+        request={**run.ask.to_json(), "target": run.found.target},
+        initiated_by="automated sync policy",
+        automated=True,
+        **values,
+    )
+    if made is None:
+        raise _Rival
+    return made
 
 
 def _plan_values(run: Run, render_id: int) -> Step:
     secret = run.edges.settings.signing_key.encode()
-    sealed = run.edges.sealer.seal(dump_plan(run.plan), sealed_for("sync", "plan", run.sync_id))
+    sealed = run.edges.sealer.seal(dump_plan(run.plan), sealed_for("sync", "plan", run.plan.digest))
     return {
         "phase": OperationPhase.RUNNING,
         "stage": "applying",
@@ -110,7 +116,7 @@ def _plan_values(run: Run, render_id: int) -> Step:
 def resume(run: Run, sync: SyncRow) -> None:
     """Take up a stored plan and what has come of it."""
     assert sync.plan is not None
-    where = sealed_for("sync", "plan", sync.id)
+    where = sealed_for("sync", "plan", sync.plan_digest)
     run.plan = load_plan(run.edges.sealer.open(sync.plan, where))
     run.results, run.hooks = load_results(sync.results)
     run.failure = (sync.results or {}).get("failure", "")

@@ -150,18 +150,17 @@ def _save_sightings(db: Connection, run: Run, sightings: list[live.Sighting]) ->
     if not sightings:
         return
     assert run.situation.cluster is not None
-    cluster_id = run.situation.cluster.id
-    known = live.of_keys(db, cluster_id, [each.key_id for each in sightings])
-    fresh, overtaken = [], False
-    for each in sightings:
-        row = known.get(each.key_id)
-        if row is not None and _later(row.resource_version, each.resource_version):
-            overtaken = overtaken or row.digest != each.digest or row.gone
-        else:
-            fresh.append(each)
-    live.upsert_many(db, cluster_id, fresh, run.edges.now())
-    run.seen_live.update({each.key_id: each for each in fresh})
-    run.seen_live.update({key_id: row for key_id, row in known.items() if key_id not in run.seen_live})
+    cluster_id, now = run.situation.cluster.id, run.edges.now()
+    saved = live.upsert_later(db, cluster_id, sightings, now)
+    left = [each for each in sightings if each.key_id not in saved]
+    known = live.of_keys(db, cluster_id, [each.key_id for each in left]) if left else {}
+    # Versions that are no numbers say nothing about which is the later: then our own answer counts.
+    fresh = [each for each in left if not _later(known[each.key_id].resource_version, each.resource_version)]
+    live.upsert_many(db, cluster_id, fresh, now)
+    shown = {each.key_id: each for each in sightings}
+    run.seen_live |= {key_id: shown[key_id] for key_id in (*saved, *(each.key_id for each in fresh))}
+    run.seen_live |= {key_id: row for key_id, row in known.items() if key_id not in run.seen_live}
+    overtaken = any(row.digest != shown[key_id].digest or row.gone for key_id, row in known.items())
     if overtaken:
         run.wake += hints(jobs.request_many(db, [app_request(run.situation.row.id)]))
 

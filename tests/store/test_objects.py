@@ -147,6 +147,22 @@ def test_only_news_is_written_to_the_live_table(store: Store, apps: tuple[int, i
         assert live.of_keys(db, cluster, [SERVICE.id])[SERVICE.id].seen_at == later
 
 
+def test_an_answer_never_covers_what_was_seen_later(store: Store, apps: tuple[int, int]) -> None:
+    cluster = store.transact(lambda db: clusters.save(db, "prod", "https://prod", None)).id
+
+    def answer(version: str, digest: str) -> set[str]:
+        seen = [Sighting(WEB.id, "u1", version, digest)]
+        return store.transact(lambda db: live.upsert_later(db, cluster, seen, NOW))
+
+    assert answer("99", "first") == {WEB.id}
+    assert answer("100", "second") == {WEB.id}, "numbers, not words"
+    assert answer("99", "first") == set()
+    with store.read() as db:
+        assert live.of_keys(db, cluster, [WEB.id])[WEB.id].digest == "second"
+    store.transact(lambda db: live.mark_gone(db, cluster, [WEB.id], NOW))
+    assert answer("101", "made again") == {WEB.id}
+
+
 def test_gone_is_news_once_and_so_is_coming_back(store: Store, apps: tuple[int, int]) -> None:
     cluster = store.transact(lambda db: clusters.save(db, "prod", "https://prod", None)).id
     seen = [Sighting(WEB.id, "u1", "10", "d1")]

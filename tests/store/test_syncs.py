@@ -49,6 +49,29 @@ def test_an_application_has_one_open_sync(store: Store, shop: int) -> None:
         assert [each.id for each in syncs.recent(db, only_open=True)] == [second]
 
 
+def test_a_sync_begins_with_its_plan_in_one_statement_if_nobody_was_faster(store: Store, shop: int) -> None:
+    held = lease(store, shop)
+    with count_statements(store.engine) as seen:
+        number = store.transact(
+            lambda db: syncs.begin(db, held, shop, "git", plan=b"sealed", plan_digest="d", message="m")
+        )
+    assert number is not None and len(seen) == 1
+    with store.read() as db:
+        found = syncs.get(db, number)
+    assert found is not None
+    assert (found.plan, found.plan_digest, found.stage, found.job_id, found.fence) == (b"sealed", "d", "", held.id, 1)
+    assert store.transact(lambda db: syncs.begin(db, held, shop, "git", plan=b"another")) is None
+
+
+def test_a_stale_worker_begins_no_sync(store: Store, shop: int) -> None:
+    held = lease(store, shop, timedelta(0))
+    assert store.transact(lambda db: jobs.claim(db, held.id, "another", LEASE)) is not None
+    with pytest.raises(LeaseLost):
+        store.transact(lambda db: syncs.begin(db, held, shop, "git", plan=b"sealed"))
+    with store.read() as db:
+        assert syncs.open_of(db, shop) is None
+
+
 def test_a_step_is_saved_whole_in_one_statement(store: Store, shop: int) -> None:
     number = begin(store, shop)
     held = lease(store, number)

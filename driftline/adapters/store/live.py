@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, delete, or_, select, update
+from sqlalchemy import Connection, Insert, and_, delete, func, not_, or_, select, update
 
 from driftline.adapters.store.columns import Shape, chunks, excluded, insert
 from driftline.adapters.store.tables.edges import cluster
@@ -60,8 +60,22 @@ def upsert_many(db: Connection, cluster_id: int, sightings: Sequence[Sighting], 
     """
     if not sightings:
         return set()
+    return set(db.execute(_seeing(db.dialect.name), _rows(cluster_id, sightings, at)).scalars())
+
+
+def upsert_later(db: Connection, cluster_id: int, sightings: Sequence[Sighting], at: datetime) -> set[str]:
+    """Save what the answers to our own writes showed, in one statement; return the key ids that are saved.
+
+    Left out is each of which something with a later resourceVersion seems to be known already: see `of_keys`.
+    """
+    if not sightings:
+        return set()
+    return set(db.execute(_answering(db.dialect.name), _rows(cluster_id, sightings, at)).scalars())
+
+
+def _rows(cluster_id: int, sightings: Sequence[Sighting], at: datetime) -> list[dict[str, Any]]:
     unique = {each.key_id: each for each in sightings}
-    rows: list[dict[str, Any]] = [
+    return [
         {
             "cluster_id": cluster_id,
             "seen_at": at,
@@ -76,7 +90,6 @@ def upsert_many(db: Connection, cluster_id: int, sightings: Sequence[Sighting], 
         }
         for _, each in sorted(unique.items())
     ]
-    return set(db.execute(_seeing(db.dialect.name), rows).scalars())
 
 
 def mark_gone(db: Connection, cluster_id: int, key_ids: Iterable[str], at: datetime) -> set[str]:
@@ -97,6 +110,21 @@ def _seeing(dialect: str) -> Insert:
         index_elements=["cluster_id", "key_id"],
         set_={name: new[name] for name in (*_CONTENT, "resource_version", "seen_at")},
         where=or_(*(live.c[name] != new[name] for name in _CONTENT)),
+    )
+    return statement.returning(live.c.key_id)
+
+
+@cache
+def _answering(dialect: str) -> Insert:
+    """Insert or update rows unless what is there has a larger number for its resourceVersion."""
+    new, there = excluded(live), live.c.resource_version
+    # Numbers without leading zeros: the longer one is the larger.
+    digits, most = func.length(there), func.length(new.resource_version)
+    later = or_(digits > most, and_(digits == most, there > new.resource_version))
+    statement = insert(dialect, live).on_conflict_do_update(
+        index_elements=["cluster_id", "key_id"],
+        set_={name: new[name] for name in (*_CONTENT, "resource_version", "seen_at")},
+        where=not_(later),
     )
     return statement.returning(live.c.key_id)
 

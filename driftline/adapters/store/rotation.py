@@ -16,7 +16,7 @@ SEALED: tuple[tuple[Table, str, str], ...] = (
     (repository, "hook_secret", "hook_id"),
     (cluster, "access", "name"),
     (render, "sealed", "key"),
-    (sync, "plan", "id"),
+    (sync, "plan", "plan_digest"),
 )
 """Table, sealed column, and the column whose value its context names."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import BigInteger, Connection, Update, and_, bindparam, delete, or_, select, update
+from sqlalchemy import BigInteger, Connection, Insert, Update, and_, bindparam, delete, or_, select, update
 
 from driftline.adapters.store import job_sql, jobs
 from driftline.adapters.store.columns import Shape, chunks, db_now, insert
@@ -104,6 +104,14 @@ class Step(TypedDict, total=False):
     deadline: datetime | None
 
 
+class Planned(Step, total=False):
+    """What a sync that begins with a plan starts with."""
+
+    request: Any
+    initiated_by: str
+    automated: bool
+
+
 @dataclass(frozen=True)
 class Interrupts:
     """What may stop a sync between two batches of writes."""
@@ -140,6 +148,26 @@ def create(db: Connection, application_id: int, kind: str, **values: Unpack[NewS
     )
     row = row.on_conflict_do_nothing(index_elements=["application_id"], index_where=OPEN_SYNC)
     found: int | None = db.execute(row.returning(sync.c.id)).scalar_one_or_none()
+    return found
+
+
+def begin(db: Connection, held: jobs.Job, application_id: int, kind: str, **values: Unpack[Planned]) -> int | None:
+    """Start a sync with its first plan, in one statement that checks the lease of the job which made the plan.
+
+    Returns its id, or None if the application has an open one. Raises LeaseLost if the job was taken over.
+    """
+    given: dict[str, Any] = {
+        "application_id": application_id,
+        "kind": kind,
+        "phase": OperationPhase.RUNNING,
+        "job_id": held.id,
+        "fence": held.fence,
+        **values,
+    }
+    row = {**jobs.holding(held), **{f"new_{name}": value for name, value in given.items()}}
+    found: int | None = db.execute(_beginning(db.dialect.name, tuple(sorted(given))), row).scalar_one_or_none()
+    if found is None and not jobs.holds(db, held):
+        raise jobs.lost(held)
     return found
 
 
@@ -218,6 +246,16 @@ def prune(db: Connection, before: datetime, limit: int = 1000) -> int:
     """Forget syncs that ended before `before`, at most `limit`; return how many."""
     old = select(sync.c.id).where(sync.c.finished_at < before).order_by(sync.c.id).limit(limit)
     return db.execute(delete(sync).where(sync.c.id.in_(old))).rowcount
+
+
+@cache
+def _beginning(dialect: str, names: tuple[str, ...]) -> Insert:
+    """Insert these columns, unless the lease is gone or another sync of the application is open."""
+    new = [bindparam(f"new_{name}", type_=sync.c[name].type) for name in names]
+    row = select(*new, db_now()).where(job_sql.STILL_HELD)
+    statement = insert(dialect, sync).from_select([*names, "started_at"], row)
+    nothing = statement.on_conflict_do_nothing(index_elements=["application_id"], index_where=OPEN_SYNC)
+    return nothing.returning(sync.c.id)
 
 
 @cache
