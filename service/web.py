@@ -12,7 +12,8 @@ from service.api.health import health
 from service.api.hooks import Receiver, StoredSecrets
 from service.api.serving import failed
 from service.api.table import blueprint as api
-from service.auth.guard import protect
+from service.auth.addresses import parse_proxies
+from service.auth.guard import Guard, protect
 from service.auth.routes import routes as signing_in
 from service.auth.sessions import Sessions
 from service.auth.storage import StoredAccounts
@@ -29,7 +30,7 @@ def create_app(edges: Edges) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     secure(app)
     sessions = Sessions(StoredAccounts(edges.store), timedelta(hours=settings.session_hours))
-    protect(app, sessions, lambda: POLICY, settings.public_url)
+    protect(app, Guard(sessions, lambda: POLICY, settings.public_url, parse_proxies(settings.trusted_proxies)))
     app.register_blueprint(health(edges))
     app.register_blueprint(webhooks(Receiver(edges), StoredSecrets(edges), settings))
     app.register_blueprint(signing_in)

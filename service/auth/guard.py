@@ -1,6 +1,6 @@
 """Stands in front of every route: nobody gets in unknown, except where the fixed list says so.
 
-`protect(app, ...)` once; views then use `current_user`, `allowed`, `authorise` and `denied`.
+`protect(app, Guard(...))` once; views then use `current_user`, `allowed`, `authorise` and `denied`.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from driftline.model.errors import Temporary
 from service.answers import Code, error, refuse
 from service.auth import csrf
 from service.auth.accounts import Credential, CredentialKind
+from service.auth.addresses import NOBODY, Proxies, client_address
 from service.auth.sessions import Sessions, SignedIn
 from service.security import is_static
 
@@ -47,11 +48,12 @@ class User:
 
 @dataclass(frozen=True)
 class Guard:
-    """What `protect` installed. `policy()` gives the policy of now; `https` is whether people come over TLS."""
+    """What `protect` installs. `policy()` gives the policy of now; `https` is whether people come over TLS."""
 
     sessions: Sessions
     policy: Callable[[], Policy]
     public_url: str
+    proxies: Proxies = NOBODY
     https: bool = field(init=False)
     own_origins: frozenset[str] = field(init=False)
 
@@ -65,13 +67,11 @@ class Guard:
         return "__Host-driftline" if self.https else "driftline"
 
 
-def protect(app: Flask, sessions: Sessions, policy: Callable[[], Policy], public_url: str) -> Guard:
-    """Put the guard in front of all routes of `app`, present and future."""
-    guard = Guard(sessions, policy, public_url)
+def protect(app: Flask, guard: Guard) -> None:
+    """Put a guard in front of all routes of `app`, present and future."""
     app.extensions["driftline.guard"] = guard
     app.before_request(_check)
     app.jinja_env.globals["csrf_token"] = csrf_token
-    return guard
 
 
 def guard() -> Guard:
@@ -127,6 +127,13 @@ def current_user() -> User:
     """Who asks. Only for routes that are not public."""
     found: User = g.driftline_user
     return found
+
+
+def sender() -> str:
+    """The address that logins of this request are counted for."""
+    # Several headers of one name count as one, in their order (RFC 9110, 5.3).
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
+    return client_address(request.remote_addr or "", forwarded, guard().proxies)
 
 
 def current_token() -> str:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from driftline.model.errors import Permanent
 from service.answers import Code, json_body, refuse
@@ -15,6 +15,7 @@ from service.auth.guard import (
     current_user,
     denied,
     guard,
+    sender,
     session_cookie,
     set_session,
 )
@@ -31,7 +32,7 @@ def sign_in(name: str, password: str) -> SignedIn | None:
     Raises TooManyLogins.
     """
     sessions = guard().sessions
-    account = sessions.check(name, password, request.remote_addr or "")
+    account = sessions.check(name, password, sender())
     if account is None:
         return None
     sessions.logout(session_cookie())
@@ -151,7 +152,7 @@ def _own_or_authorised(name: str) -> Account | None:
 
 def _prove(name: str, password: str) -> None:
     try:
-        proved = guard().sessions.check(name, password, request.remote_addr or "")
+        proved = guard().sessions.check(name, password, sender())
     except TooManyLogins:
         _busy()
     if proved is None:

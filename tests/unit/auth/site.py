@@ -6,7 +6,8 @@ from flask import Flask, Response, jsonify
 from flask.testing import FlaskClient
 
 from driftline.access.policy import Policy, parse
-from service.auth.guard import authorise, csrf_token, current_user, denied, protect
+from service.auth.addresses import NOBODY, Proxies
+from service.auth.guard import Guard, authorise, csrf_token, current_user, denied, protect
 from service.auth.passwords import hash_password
 from service.auth.routes import routes
 from service.auth.sessions import Sessions
@@ -49,13 +50,13 @@ class Site:
         return browser
 
 
-def site(public_url: str = "https://driftline.example", with_webhooks: bool = False) -> Site:
+def site(public_url: str = "https://driftline.example", with_webhooks: bool = False, proxies: Proxies = NOBODY) -> Site:
     app = webhook_site().app if with_webhooks else Flask(__name__)
     accounts = MemoryAccounts()
     sessions = Sessions(accounts)
     policy = [parse(POLICY)]
     secure(app)
-    protect(app, sessions, lambda: policy[0], public_url)
+    protect(app, Guard(sessions, lambda: policy[0], public_url, proxies))
     app.register_blueprint(routes)
     for name, roles in (("ada", ("role:admin",)), ("bob", ("role:shop",)), ("eve", ())):
         accounts.add(name, roles, HASH)
