@@ -11,7 +11,9 @@ INTRODUCTION = """\
 
 Every process reads the same environment variables when it starts; `driftline settings` shows them with the values in
 force. Durations are in seconds, sizes in bytes, switches take `true` or `false`. A value that cannot be read ends the
-process with the variable's name and what is wanted. **Secret** values are never shown or logged.
+process with the variable's name and what is wanted. A variable that is set to nothing counts as not set; where that
+means something of its own, as `DRIFTLINE_METRICS_LISTEN=` does (no metrics), the table says so. **Secret** values are
+never shown or logged.
 
 This page is made from the source: `make docs` writes it, and a test keeps it true.
 """

@@ -30,6 +30,9 @@ class Settings:
     """Where people reach the UI; used in links of alerts. https turns on secure cookies."""
     listen: str = "127.0.0.1:8080"
     """Address and port of the web process."""
+    trusted_proxies: str = ""
+    """Proxies before the web process whose X-Forwarded-For names who logs in: their networks (`10.0.0.0/8,fd00::/8`),
+    or their number if nobody reaches the web process past them. Empty: none; all who come by one proxy count as one."""
     metrics_listen: str = "127.0.0.1:9090"
     """Address and port of the metrics of all processes on this machine. Empty: off."""
     secret_key: str = ""
@@ -109,7 +112,7 @@ class Settings:
     prune_budget_percent: int = 30
     """Share of an application's objects that one sync may delete unasked, per cent."""
     adopt_managers: str = "kubectl-client-side-apply,kubectl-create,before-first-apply,helm,argocd-controller"
-    """Field managers whose ownership is taken over when an existing object is adopted, comma-separated."""
+    """Field managers whose ownership is taken over when an existing object is adopted, comma-separated. Empty: none."""
 
     git_deadline: timedelta = timedelta(seconds=60)
     """Longest fetch, seconds; the process group is killed then. First clones get ten times as long."""
@@ -197,6 +200,10 @@ SECRET = frozenset(
 )
 
 
+EMPTY_COUNTS = frozenset({"metrics_listen", "adopt_managers"})
+"""Settings whose empty value means something else than their default. Any other variable that is empty is not set."""
+
+
 def is_secret(name: str) -> bool:
     """Whether a setting's value is never shown."""
     return name in SECRET or name.startswith("webhook_secret_")
@@ -208,7 +215,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     values: dict[str, object] = {}
     for item in fields(Settings):
         name = PREFIX + item.name.upper()
-        if found.get(name, "") != "":
+        if found.get(name, "") != "" or (name in found and item.name in EMPTY_COUNTS):
             values[item.name] = _parse(name, found[name], item.default)
     if "kubeconfig" not in values and found.get("KUBECONFIG"):
         values["kubeconfig"] = found["KUBECONFIG"]

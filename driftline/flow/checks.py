@@ -1,12 +1,8 @@
 """`driftline doctor`: look at every outside part and say what to do about what does not work."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 
-import redis
-
+from driftline.adapters import broker
 from driftline.adapters.store import clusters, jobs, migrating, repositories, ticks
 from driftline.desired.tools import Tool
 from driftline.flow.edges import Edges
@@ -18,9 +14,11 @@ def checks(edges: Edges) -> Iterator[Check]:
     """Each part in turn; nothing raises."""
     yield _checked("database", lambda: _database(edges), "check DRIFTLINE_DATABASE_URL and run driftline migrate")
     yield _checked(
-        "broker", lambda: _broker(edges), "start it, or check DRIFTLINE_BROKER_URL; work waits in the database"
+        "broker",
+        lambda: broker.describe(edges.settings),
+        "start it, or check DRIFTLINE_BROKER_URL; work waits in the database",
     )
-    yield _checked("git", lambda: _version(["git", "--version"]), "install git 2.39 or newer")
+    yield _checked("git", edges.mirrors.version, "install git 2.39 or newer")
     yield _checked("kubectl", lambda: _tool(edges, Tool.KUSTOMIZE), "set DRIFTLINE_KUBECTL")
     yield _checked("helm", lambda: _tool(edges, Tool.HELM), "install Helm or set DRIFTLINE_HELM")
     yield _checked("sandbox", lambda: _sandbox(edges), "see DRIFTLINE_RENDER_UNSANDBOXED")
@@ -44,24 +42,6 @@ def _database(edges: Edges) -> str:
     if current not in head:
         raise RuntimeError(f"is at migration {current or 'none'}, wants {', '.join(head)}")
     return f"{edges.store.where}, migration {current}"
-
-
-def _broker(edges: Edges) -> str:
-    url = edges.settings.broker.replace("redis+socket://", "unix://")
-    found = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
-    info = found.info("server")
-    policy = found.config_get("maxmemory-policy").get("maxmemory-policy", "") if not edges.settings.broker_url else ""
-    name = "Valkey" if "valkey_version" in info else "Redis"
-    version = info.get("valkey_version") or info.get("redis_version")
-    return f"{name} {version}" + (f", {policy}" if policy else "")
-
-
-def _version(command: list[str]) -> str:
-    path = shutil.which(command[0])
-    if path is None:
-        raise RuntimeError(f"{command[0]} is not on PATH")
-    done = subprocess.run([path, *command[1:]], capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout.strip()
 
 
 def _tool(edges: Edges, tool: Tool) -> str:
@@ -122,7 +102,8 @@ def _alerts(edges: Edges) -> Check:
         return Check(
             "alerts", True, f"{', '.join(ways) or 'webhooks only'}; to {settings.alert_recipients or 'subscribers'}"
         )
-    return Check("alerts", False, "nobody is told of anything", "set DRIFTLINE_ALERT_RECIPIENTS and a channel")
+    # Not a fault: applications may name their own recipients, and a trial needs none.
+    return Check("alerts", True, "nobody is told of anything", "set DRIFTLINE_ALERT_RECIPIENTS and a channel")
 
 
 def alive(edges: Edges, process: str) -> Check:
@@ -137,5 +118,5 @@ def alive(edges: Edges, process: str) -> Check:
         row for row in rows if row.watch_bookmark_at and (edges.now() - row.watch_bookmark_at).total_seconds() < 120
     ]
     return Check(
-        process, bool(fresh) or not rows, f"{len(fresh)} of {len(rows)} clusters watched, process {os.getpid()}"
+        process, bool(fresh) or not rows, f"{len(fresh)} of {len(rows)} clusters watched, process {edges.owner}"
     )

@@ -131,7 +131,7 @@ def test_alert(edges: Edges, recipient: str, who: str) -> str:
 
 @dataclass(frozen=True)
 class Check:
-    """One outside part: whether it works, what was seen, and what to do if not."""
+    """One outside part: whether it works, what was seen, and what to do. Advice about what works is only that."""
 
     name: str
     ok: bool

@@ -124,7 +124,7 @@ def _writer(run: Run) -> Writer:
         reader.cluster,
         reader.kinds,
         bodies,
-        frozenset(run.edges.settings.adopt_managers.split(",")),
+        frozenset(run.edges.settings.adopt_managers.replace(",", " ").split()),
         run.edges.pool,
         _propagation(options),
         run.ask.dry_run,

@@ -176,7 +176,9 @@ def _change_policy(spec: dict[str, Any], given: Mapping[str, Any]) -> None:
     if given["sync_policy"] in ("none", "manual"):
         policy.pop("automated", None)
     elif given["sync_policy"]:
-        policy.setdefault("automated", {})
+        # `enabled: false` would leave it off.
+        policy["automated"] = {**(policy.get("automated") or {})}
+        policy["automated"].pop("enabled", None)
     for option, name in (("auto_prune", "prune"), ("self_heal", "selfHeal"), ("allow_empty", "allowEmpty")):
         if given[option]:
             if "automated" not in policy:

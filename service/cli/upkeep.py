@@ -81,9 +81,11 @@ def doctor(alive: str | None, form: str) -> None:
         found = [checks.alive(edges, alive)] if alive else list(checks.checks(edges))
     if form == "table":
         for check in found:
-            mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red")
-            click.echo(f"{mark} {check.name}: {check.detail}")
-            if not check.ok and check.advice:
+            word, colour = (
+                ("FAIL", "red") if not check.ok else ("note", "yellow") if check.advice else ("ok  ", "green")
+            )
+            click.echo(f"{click.style(word, fg=colour)} {check.name}: {check.detail}")
+            if check.advice:
                 click.echo(f"     {check.advice}")
     else:
         show.document([{**vars(check)} for check in found], form)

@@ -64,6 +64,33 @@ def test_applications_come_from_a_file(driftline: Run, tmp_path: Path) -> None:
     assert driftline("app", "list", "-o", "name").out.split() == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("automated", "word"),
+    [
+        (None, "Manual"),
+        ({"enabled": False, "prune": True}, "Manual"),
+        ({}, "Auto"),
+        ({"selfHeal": True}, "Auto"),
+        ({"selfHeal": True, "prune": False}, "Auto"),
+        ({"prune": True}, "Auto-Prune"),
+        ({"enabled": True, "prune": True, "selfHeal": True}, "Auto-Prune"),
+    ],
+    ids=str,
+)
+def test_the_list_says_what_automation_may_do_in_argo_cds_words(
+    driftline: Run, site: Site, automated: Any, word: str
+) -> None:
+    site.create("one", syncPolicy={"automated": automated} if automated is not None else {})
+    title, line = (each.split() for each in driftline("app", "list").out.splitlines())
+    assert line[title.index("SYNCPOLICY")] == word
+
+
+def test_automation_that_was_switched_off_is_switched_on_again(driftline: Run, site: Site) -> None:
+    site.create("one", syncPolicy={"automated": {"enabled": False, "prune": True}})
+    assert driftline("app", "set", "one", "--sync-policy", "automated", "--self-heal").code == 0
+    assert site.get("/api/v1/applications/one")["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
+
+
 def test_a_file_that_is_wrong_is_named_with_its_line(driftline: Run, tmp_path: Path) -> None:
     file = tmp_path / "apps.yaml"
     file.write_text("a: 1\na: 2\n")

@@ -102,6 +102,10 @@ class Mirrors:
         if mirror.refs.read([KEEP + commit]):
             self._local(mirror)(["update-ref", "-d", "--end-of-options", KEEP + commit])
 
+    def version(self) -> str:
+        """What git says of itself. Raises Temporary if it cannot be started."""
+        return run_local(self.settings, self._home, self._home, ["version"])[1]
+
     def check(self, access: RepositoryAccess) -> Reachable:
         """Ask the host whether this repository can be reached like this. An empty repository is fine.
 

@@ -1,0 +1,1 @@
+"""Signing in, the guard in front of every route, and what answers carry."""
