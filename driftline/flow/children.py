@@ -1,6 +1,7 @@
 """Child applications of an app of apps: objects of our own control plane, written to the store and not to a cluster."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -9,6 +10,7 @@ from driftline.adapters.store.applications import ApplicationBrief
 from driftline.adapters.taskqueue import Hint
 from driftline.flow.apply import Written
 from driftline.flow.declare import cascades, declare_children, wake_children
+from driftline.flow.deletion import begun
 from driftline.flow.edges import Edges
 from driftline.flow.situation import Situation
 from driftline.flow.subjects import app_request, hints
@@ -66,7 +68,7 @@ def write_children(
     written = [_declared(change, declared.ids, wanted, wrong) for change in declared_now]
     for change in changes:
         if change.op is Op.PRUNE:
-            found, more = _remove(db, situation, change)
+            found, more = _remove(db, situation, change, edges.now())
             written.append(found)
             wake += more
     return written, wake
@@ -86,11 +88,11 @@ def _declared(
     return Written(change, result, wanted[change.key].body)
 
 
-def _remove(db: Connection, situation: Situation, change: Change) -> tuple[Written, list[Hint]]:
+def _remove(db: Connection, situation: Situation, change: Change, now: datetime) -> tuple[Written, list[Hint]]:
     row = applications.get(db, change.key.name)
     wake: list[Hint] = []
     if row is not None and row.parent_id == situation.row.id and not row.deleting:
         mode = "cascade" if cascades(row.document) else "forget"
-        applications.set_status(db, row.id, deleting=True, delete_mode=mode)
+        applications.set_status(db, row.id, **begun(mode, now))
         wake = hints(jobs.request_many(db, [app_request(row.id)]))
     return Written(change, ObjectResult(change.key, ResultStatus.PRUNED, Action.PRUNED, "pruned")), wake

@@ -20,6 +20,7 @@ from driftline.formats.application import application, normalised
 from driftline.model.application import Application, Destination
 from driftline.model.errors import Permanent
 from driftline.model.objects import Object
+from driftline.sync.confirmation import only_confirms
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,13 +52,17 @@ def declare(edges: Edges, documents: Sequence[Object], who: str, upsert: bool = 
         found, wrong = _declarations(db, edges, apps)
         for failure in wrong.values():
             raise failure
+        leaving: list[int] = []
         for each in found:
             found_before = applications.get(db, each.name)
             if found_before is not None:
                 _check_change(found_before, each, upsert)
+                leaving += [found_before.id] if found_before.deleting else []
         declared = declarations.declare_many(db, found)
         _refuse_taken(declared)
         wanted = _wake(db, declared, found)
+        # What is being deleted reads no repository any more, and hears of its confirmation all the same.
+        wanted += hints(jobs.request_many(db, [app_request(number) for number in leaving]))
         for name in sorted(declared.created | declared.changed):
             audit.append(db, who, "app.declare", f"app:{name}", {"created": name in declared.created})
     edges.hint(wanted)
@@ -193,7 +198,7 @@ def _unique(apps: Sequence[Application]) -> None:
 
 
 def _check_change(row: ApplicationRow, declaration: Declaration, upsert: bool) -> None:
-    if row.deleting:
+    if row.deleting and not only_confirms(row.document, declaration.document):
         raise Permanent(f"Application {row.name}: is being deleted; wait until it is gone")
     if not upsert and row.document != declaration.document:
         raise Permanent(

@@ -7,6 +7,7 @@ from driftline.adapters.store import jobs, live, objects
 from driftline.adapters.store.objects import ObjectRow
 from driftline.flow.children import is_child
 from driftline.flow.contents import foreign_objects
+from driftline.flow.deletion import Deletion
 from driftline.flow.edges import Edges
 from driftline.flow.hooking import abandon
 from driftline.flow.planmaking import owned_row
@@ -17,6 +18,7 @@ from driftline.model.cluster import ApiRefused, Refusal
 from driftline.model.errors import Failure, Permanent
 from driftline.model.objects import Key
 from driftline.model.plan import Op
+from driftline.sync.confirmation import approves
 from driftline.sync.given import LiveSeen, PlanInput, PlanOptions
 from driftline.sync.planning import plan
 
@@ -46,25 +48,48 @@ class _Choice:
     """Waiting, and for what."""
     kept: frozenset[Key]
     """They outlive it: by their own wish, because they are not ours, or because things of others are in them."""
+    unconfirmed: tuple[Key, ...] = ()
+    """Those of the waiting ones that want to be confirmed. Until they are, nothing goes."""
 
 
-def delete_objects(edges: Edges, situation: Situation, mode: str) -> str:
+@dataclass(frozen=True)
+class Survey:
+    """What an application owns in its cluster, read and decided on; nothing is deleted yet."""
+
+    reader: Reader
+    seen: Mapping[Key, LiveSeen | None]
+    found: _Found
+    choice: _Choice
+
+    @property
+    def unconfirmed(self) -> tuple[Key, ...]:
+        """Objects that want their deletion confirmed."""
+        return self.choice.unconfirmed
+
+
+def survey(edges: Edges, situation: Situation) -> Survey | None:
+    """Read everything owned; None if nothing is. Raises Failure if the cluster is away or no longer registered."""
+    owned = {key: row for key, row in situation.owned.items() if not is_child(key)}
+    if not owned:
+        return None
+    reader = _reader(edges, situation, owned)
+    found = _read(situation, reader, owned)
+    choice, seen = _choose(situation, reader, owned, found)
+    return Survey(reader, seen, found, choice)
+
+
+def delete_objects(edges: Edges, situation: Situation, made: Survey) -> str:
     """Ask for the deletion of everything owned that may go; what is left, in words, or empty once all is gone.
 
     Raises the Failure of the first object that could not be read or deleted; the others went all the same.
     """
-    owned = {key: row for key, row in situation.owned.items() if not is_child(key)}
-    if not owned:
-        return ""
-    reader = _reader(edges, situation, owned)
-    _abandon_hooks(situation, reader)
-    found = _read(situation, reader, owned)
-    choice, seen = _choose(situation, reader, owned, found)
-    failed = [*found.failed, *_delete(reader, choice, seen, "background" if mode == "background" else "foreground")]
-    _record(edges, situation, {*found.gone, *choice.kept})
+    _abandon_hooks(situation, made.reader)
+    propagation = "background" if situation.row.delete_mode == "background" else "foreground"
+    failed = [*made.found.failed, *_delete(made.reader, made.choice, made.seen, propagation)]
+    _record(edges, situation, {*made.found.gone, *made.choice.kept})
     if failed:
         raise failed[0]
-    return _left(seen, choice)
+    return _left(made.seen, made.choice)
 
 
 def _reader(edges: Edges, situation: Situation, owned: Mapping[Key, ObjectRow]) -> Reader:
@@ -121,14 +146,15 @@ def _decide(situation: Situation, owned: Mapping[Key, ObjectRow], seen: Mapping[
             deleting=True,
             allow_empty=True,
             sync_options=situation.app.sync_options,
-            approved=frozenset(Key.parse(each) for each in (situation.row.delete_approved or ())),
+            confirmed=approves(situation.app.annotations, Deletion.of(situation.row).at),
         ),
     )
     made = plan(given)
     going = [change.key for change in made.changes() if change.op is Op.PRUNE]
     held = {each.change.key: each.reason for each in made.held if not _holds_others(seen[each.change.key])}
     alive = {key for key, found in seen.items() if found is not None}
-    return _Choice(going, held, frozenset(alive - held.keys() - set(going)))
+    unconfirmed = tuple(each.change.key for each in made.held if each.confirm)
+    return _Choice(going, held, frozenset(alive - held.keys() - set(going)), unconfirmed)
 
 
 def _holds_others(found: LiveSeen | None) -> bool:
@@ -192,4 +218,4 @@ def _abandon_hooks(situation: Situation, reader: Reader) -> None:
     if sync is None:
         return
     _, hooks = load_results(sync.results)
-    abandon(reader, sync.id, sorted({key for _, key in hooks}))
+    abandon(reader, str(sync.id), sorted({key for _, key in hooks}))

@@ -149,15 +149,20 @@ def ran(change: Change, seen: HookSeen) -> ObjectResult:
     return replace(ObjectResult(change.key, status, Action.RAN), message=seen.message or str(seen.state))
 
 
-def abandon(reader: Reader, sync_id: int, keys: Sequence[Key]) -> None:
-    """Delete the hooks that a sync made and that nobody will follow any more. Hooks of other syncs are left alone."""
+def abandon(reader: Reader, operation: str, keys: Sequence[Key], keep: bool = False) -> None:
+    """Delete the hooks that an operation made and that nobody will follow any more, or let go of them to `keep` them.
+
+    `operation` is what stands before the attempt in their marks. Hooks of other operations are left alone.
+    """
     for key in keys:
         resource = reader.resource(key)
         body = reader.cluster.get(resource, key.namespace, key.name) if resource else None
         if resource is None or body is None:
             continue
-        if annotations_of(body).get(SYNC_MARK, "").startswith(f"{sync_id}/"):
+        if annotations_of(body).get(SYNC_MARK, "").startswith(f"{operation}/"):
             unprotect(reader.cluster, resource, body)
+            if keep:
+                continue
             metadata = body["metadata"]
             reader.cluster.delete(resource, key.namespace, key.name, uid=metadata["uid"], propagation="background")
 

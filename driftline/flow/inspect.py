@@ -16,12 +16,13 @@ from driftline.flow import looking
 from driftline.flow.edges import Edges
 from driftline.flow.planmaking import Ask, make_plan
 from driftline.flow.plans import fields_view, plan_view
-from driftline.flow.situation import OWN, Situation, read
+from driftline.flow.situation import OWN, Situation, parsed, read
 from driftline.model.drift import VerdictState
 from driftline.model.errors import Permanent
 from driftline.model.health import HealthStatus
 from driftline.model.masking import mask_object, mask_together
 from driftline.model.objects import Key, Object, group_of, version_of
+from driftline.sync.options import wants_confirmation
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Node:
     state: str
     reason: str
     drifted_fields: int = 0
+    confirm: bool = False
+    """Whether a person has to confirm its deletion."""
     seen_at: datetime | None = None
     parents: tuple[Key, ...] = field(default=())
 
@@ -148,6 +151,7 @@ def tree(edges: Edges, name: str) -> tuple[Node, ...]:
         for interval in drifts.page(db, row.id, only_open=True, limit=1000):
             open_drift[interval.key_id] = open_drift.get(interval.key_id, 0) + 1
         children = {child.name: child for child in applications.children(db, row.id)}
+    asked = parsed(row).sync_options
     nodes = []
     for each in owned:
         found = seen.get(each.key_id)
@@ -170,6 +174,7 @@ def tree(edges: Edges, name: str) -> tuple[Node, ...]:
                 state=str(each.state),
                 reason=each.reason,
                 drifted_fields=open_drift.get(each.key_id, 0),
+                confirm=wants_confirmation(asked, each.options or ()),
                 seen_at=found.seen_at if found else None,
             )
         )

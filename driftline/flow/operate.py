@@ -11,6 +11,7 @@ from driftline.adapters.store import applications, audit, histories, jobs, repos
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.desired import revision as revisions
 from driftline.flow.declare import cascades
+from driftline.flow.deletion import begun
 from driftline.flow.edges import Edges
 from driftline.flow.memory import Memory, pin_json
 from driftline.flow.situation import parsed
@@ -18,6 +19,7 @@ from driftline.flow.subjects import app_request, fetch_request, hints
 from driftline.model.errors import Permanent
 from driftline.model.objects import Key
 from driftline.sync.automation import Pin
+from driftline.sync.confirmation import confirmed
 
 RUNNING = "another operation is already in progress"
 
@@ -226,10 +228,33 @@ def remove(edges: Edges, name: str, who: str, cascade: bool | None = None, propa
             raise Permanent(f"Application {name}: is declared by another application; remove it there, in Git")
         wanted = cascades(row.document) if cascade is None else cascade
         mode = ("background" if propagation == "background" else "cascade") if wanted else "forget"
-        applications.set_status(db, row.id, deleting=True, delete_mode=mode)
+        _begin_deletion(db, row, mode, edges.now())
         syncs.request_terminate(db, row.id)
         ids = jobs.request_many(db, [app_request(row.id)])
         audit.append(db, who, "app.delete", f"app:{name}", {"mode": mode})
+    edges.hint(hints(ids))
+
+
+def _begin_deletion(db: Connection, row: ApplicationRow, mode: str, now: datetime) -> None:
+    """Asked again, a deletion keeps its age: it may have been confirmed since. Its hooks are tried again at once."""
+    if row.deleting:
+        applications.set_status(db, row.id, delete_mode=mode)
+    else:
+        applications.set_status(db, row.id, **begun(mode, now))
+
+
+def confirm_deletion(edges: Edges, name: str, who: str) -> None:
+    """Confirm the deletions that ask for it (Prune=confirm, Delete=confirm) in what runs or goes now.
+
+    Raises Permanent if neither an operation nor a deletion is there that could wait for it.
+    """
+    with edges.store.write() as db:
+        row = _row(db, name)
+        if not row.deleting and syncs.open_of(db, row.id) is None:
+            raise Permanent(f"Application {name}: nothing waits for a confirmation")
+        applications.set_status(db, row.id, document=confirmed(row.document, edges.now()))
+        ids = jobs.request_many(db, [app_request(row.id)])
+        audit.append(db, who, "app.confirm-deletion", f"app:{name}")
     edges.hint(hints(ids))
 
 

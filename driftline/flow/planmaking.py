@@ -29,6 +29,8 @@ class Ask:
     """Instead of the application's own."""
     force: bool = False
     approved: frozenset[Key] = frozenset()
+    confirmed: bool = False
+    """Whether a person has confirmed deletions since the sync began, by the annotation on the Application."""
     dry_run: bool = False
     deleting: bool = False
     exists: frozenset[Key] = frozenset()
@@ -91,6 +93,7 @@ def plan_input(edges: Edges, found: Look, ask: Ask) -> PlanInput:
             sync_options=ask.sync_options if ask.sync_options is not None else app.sync_options,
             only=ask.only,
             approved=ask.approved,
+            confirmed=ask.confirmed,
             force=ask.force,
             destination_namespace=app.destination.namespace,
             namespace_labels=app.managed_namespace_labels,

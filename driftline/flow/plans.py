@@ -71,7 +71,7 @@ def plan_view(plan: Plan, secret: bytes) -> dict[str, Any]:
             for number, wave in enumerate(plan.waves, 1)
             for change in wave.changes
         ],
-        "held": [{**_shown(held.change, secret), "why": held.reason} for held in plan.held],
+        "held": [{**_shown(held.change, secret), "why": held.reason, "confirm": held.confirm} for held in plan.held],
         "skipped": [{**_shown(held.change, secret), "why": held.reason} for held in plan.skipped],
         "problems": [{"key": problem.key.id, "message": problem.message} for problem in plan.problems],
         "warnings": list(plan.warnings),
@@ -201,11 +201,11 @@ def _read_field(row: Mapping[str, Any]) -> FieldDrift:
 
 
 def _held(held: Held) -> dict[str, Any]:
-    return {"change": _change(held.change), "reason": held.reason}
+    return {"change": _change(held.change), "reason": held.reason, "confirm": held.confirm}
 
 
 def _read_held(row: Mapping[str, Any]) -> Held:
-    return Held(_read_change(row["change"]), row["reason"])
+    return Held(_read_change(row["change"]), row["reason"], bool(row.get("confirm")))
 
 
 def _shown(change: Change, secret: bytes) -> dict[str, Any]:

@@ -3,23 +3,39 @@
 `cascade` deletes what the application owns and waits until it is gone; `forget` lets its objects be. The row goes last.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from driftline.adapters.store import applications, audit, jobs, objects, syncs
-from driftline.flow import signals
+from driftline.adapters.store.applications import ApplicationRow, Changes
+from driftline.flow import signals, standing
 from driftline.flow.declare import cascades
-from driftline.flow.deleting import delete_objects
+from driftline.flow.deletehooks import DeletionHooks, HookFailed
+from driftline.flow.deleting import Survey, delete_objects, survey
+from driftline.flow.deletion import Deletion, begun
 from driftline.flow.edges import Edges
 from driftline.flow.situation import Situation
 from driftline.flow.subjects import app_request, hints
-from driftline.model.errors import Failure
+from driftline.model.alert import Condition, Signal
+from driftline.model.errors import Failure, Temporary
 from driftline.model.health import HealthStatus
 from driftline.model.objects import Key
+from driftline.model.plan import Phase
+from driftline.sync import texts
 
 LOOK_AGAIN = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class _Left:
+    """Why a deletion is not over, and how far it has come; None: as far as the row says."""
+
+    message: str
+    deletion: Deletion | None = None
 
 
 def step(edges: Edges, situation: Situation) -> None:
@@ -29,14 +45,34 @@ def step(edges: Edges, situation: Situation) -> None:
         _forget(edges, situation)
         return
     try:
-        left = _delete_children(edges, situation) + delete_objects(edges, situation, mode)
+        left = _dismantle(edges, situation)
     except Failure as failure:
-        _not_yet(edges, situation, failure.message)
+        _failed(edges, situation, failure)
         return
-    if left:
+    if left is not None:
         _not_yet(edges, situation, left)
         return
     _forget(edges, situation)
+
+
+def _dismantle(edges: Edges, situation: Situation) -> _Left | None:
+    """Hooks before, then children and objects, then hooks after. What is left of it, None once all is gone."""
+    made = survey(edges, situation)
+    if made is not None and made.unconfirmed:
+        why = f"{texts.deletion_confirmation(made.unconfirmed)}; app confirm-deletion allows it"
+        return _Left(why, replace(Deletion.of(situation.row), waits=made.unconfirmed))
+    hooks = DeletionHooks.of(edges, situation)
+    left = hooks.run(Phase.PRE_SYNC) or _delete_all(edges, situation, made) or hooks.run(Phase.POST_SYNC)
+    if left:
+        return _Left(left, replace(hooks.deletion, waits=()))
+    hooks.clear_away()
+    return None
+
+
+def _delete_all(edges: Edges, situation: Situation, made: Survey | None) -> str:
+    """Children and objects side by side; what is left of both, in words, or empty."""
+    left = _delete_children(edges, situation)
+    return (delete_objects(edges, situation, made) if made is not None else "") or left
 
 
 def _delete_children(edges: Edges, situation: Situation) -> str:
@@ -46,25 +82,59 @@ def _delete_children(edges: Edges, situation: Situation) -> str:
         fresh = applications.by_ids(db, [row.id for row in children if not row.deleting])
         # A child without the finalizer keeps its objects, as it would if it were deleted by itself.
         modes = {number: "cascade" if cascades(row.document) else "forget" for number, row in fresh.items()}
-        applications.set_statuses(db, {number: {"deleting": True, "delete_mode": modes[number]} for number in modes})
+        applications.set_statuses(db, {number: begun(mode, edges.now()) for number, mode in modes.items()})
         ids = jobs.request_many(db, [app_request(number) for number in sorted(modes)])
     edges.hint(hints(ids))
     return f"waiting for the deletion of application {children[0].name}" if children else ""
 
 
-def _not_yet(edges: Edges, situation: Situation, message: str) -> None:
+def _failed(edges: Edges, situation: Situation, failure: Failure) -> None:
+    """Something could not be read or deleted, or a hook has failed: the application stays, and says why."""
+    condition = standing.conditions_json(situation, [("DeletionError", failure.message)], edges.now())
+    delay = failure.delay if isinstance(failure, Temporary | HookFailed) else timedelta(0)
+    _save(edges, situation, _Left(failure.message), condition, delay)
+
+
+def _not_yet(edges: Edges, situation: Situation, left: _Left) -> None:
+    others = [each for each in situation.row.conditions or () if each["type"] != "DeletionError"]
+    _save(edges, situation, left, others)
+
+
+def _save(
+    edges: Edges,
+    situation: Situation,
+    left: _Left,
+    conditions: Sequence[Mapping[str, str]],
+    delay: timedelta = timedelta(0),
+) -> None:
+    """Record what a deletion waits for, ask a person where one has to confirm it, and come back."""
+    row = situation.row
     # What has waited for long is looked at less often; a second is for what is over in a moment.
-    same = situation.row.health_message == message and situation.row.health_changed_at is not None
-    since = edges.now() - situation.row.health_changed_at if same and situation.row.health_changed_at else timedelta(0)
+    same = row.health_message == left.message and row.health_changed_at is not None
+    since = edges.now() - row.health_changed_at if same and row.health_changed_at else timedelta(0)
     with edges.store.write() as db:
-        applications.set_status(
-            db,
-            situation.row.id,
-            health_status=HealthStatus.PROGRESSING,
-            health_message=message,
-            checked_at=edges.now(),
-        )
-        jobs.finish(db, situation.job, run_at=min(max(LOOK_AGAIN, since / 10), LONGEST_WAIT))
+        changes: Changes = {
+            "health_status": HealthStatus.PROGRESSING,
+            "health_message": left.message,
+            "conditions": list(conditions),
+            "checked_at": edges.now(),
+        }
+        if left.deletion is not None and left.deletion != Deletion.of(row):
+            changes["deletion"] = left.deletion.to_json()
+        applications.set_status(db, row.id, **changes)
+        wake = signals.raise_signals(db, edges, _asked(row, left), row)
+        jobs.finish(db, situation.job, run_at=max(delay, min(max(LOOK_AGAIN, since / 10), LONGEST_WAIT)))
+    edges.hint(wake)
+
+
+def _asked(row: ApplicationRow, left: _Left) -> list[Signal]:
+    """People are asked once to confirm, and told when that is over."""
+    before, now = Deletion.of(row), left.deletion
+    if now is None or before.waits == now.waits:
+        return []
+    facts = {"application": row.name, "message": left.message, "plan": "\n".join(f"delete {key}" for key in now.waits)}
+    cause = f"deletion {before.at.isoformat()}"
+    return [Signal(Condition.PLAN_HELD, f"app:{row.name}", bool(now.waits), cause=cause, facts=facts)]
 
 
 def _forget(edges: Edges, situation: Situation) -> None:

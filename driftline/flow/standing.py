@@ -27,9 +27,10 @@ from driftline.model.alert import Condition, Signal
 from driftline.model.digests import digest
 from driftline.model.drift import Verdict, VerdictState
 from driftline.model.health import Health, SyncStatus
-from driftline.model.objects import Key
+from driftline.model.objects import Key, Object
 from driftline.sync.automation import AutoSeen, Start, Stay, drift_fingerprint, should_sync
 from driftline.sync.fights import Fight, Flip, fights
+from driftline.sync.hooks import HookType, hook_types
 
 UNREAD = timedelta(seconds=30)
 """When to look again at objects that could not be read."""
@@ -337,8 +338,13 @@ def summary_of(edges: Edges, found: Look) -> dict[str, Any]:
         "outOfSync": len(found.status.out_of_sync),
         "isAppOfApps": any(is_child(key) for key in found.wanted),
         "commits": _commits(edges, found),
+        "deletionHooks": sorted({str(kind) for body in found.wish.desired.hooks for kind in _in_deletion(body)}),
         "tool": found.wish.inputs[0].tool if found.wish.inputs else (found.situation.row.summary or {}).get("tool", ""),
     }
+
+
+def _in_deletion(body: Object) -> list[HookType]:
+    return [kind for kind in hook_types(body) if kind in (HookType.PRE_DELETE, HookType.POST_DELETE)]
 
 
 def _commits(edges: Edges, found: Look) -> list[dict[str, str]]:

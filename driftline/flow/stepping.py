@@ -16,6 +16,7 @@ from driftline.model.objects import Key
 from driftline.model.sync import OperationPhase, ResultStatus
 from driftline.sync import automation
 from driftline.sync.automation import Start
+from driftline.sync.confirmation import approves
 from driftline.sync.intents import ApplyWave, Fail, Finish, Hold, Retry, Supersede, Terminate, Wait
 from driftline.sync.steps import next_step
 
@@ -48,6 +49,7 @@ def go_on(edges: Edges, found: Look, sync: SyncRow) -> None:
         Ask.from_json(request),
         automated=sync.automated,
         approved=frozenset(Key.parse(each) for each in approved),
+        confirmed=approves(found.situation.app.annotations, sync.started_at),
         started_at=sync.planned_at or edges.now(),
     )
     run = Run(edges, found, ask, sync.kind, Memory.of(found.situation.row), sync)
@@ -100,7 +102,7 @@ def _step(run: Run) -> None:
             run.retries = intent.attempt
             if not attempt.plan_attempt(run):
                 return
-        elif isinstance(intent, Hold) and not run.ask.approved <= run.plan.allowed:
+        elif isinstance(intent, Hold) and _allowed_since(run):
             # A person has allowed what this plan holds: make the one that does it.
             recording.save_progress(run)
             if not attempt.plan_attempt(run):
@@ -113,6 +115,12 @@ def _step(run: Run) -> None:
         else:
             _end(run, intent)
             return
+
+
+def _allowed_since(run: Run) -> bool:
+    """Whether a person has allowed or confirmed something that this plan still holds."""
+    confirmed = run.ask.confirmed and any(held.confirm for held in run.plan.held)
+    return confirmed or not run.ask.approved <= run.plan.allowed
 
 
 def _just_deleted(run: Run) -> bool:

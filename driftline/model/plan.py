@@ -86,6 +86,8 @@ class Held:
 
     change: Change
     reason: str
+    confirm: bool = False
+    """A deletion that the object wants confirmed: the annotation on its Application allows it, too."""
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,8 @@ class PlanOptions:
     """A selective sync: nothing else is touched, no hook runs."""
     approved: frozenset[Key] = frozenset()
     """Keys whose held change a person has allowed."""
+    confirmed: bool = False
+    """A person has confirmed the deletions that ask for it, by the annotation on the Application."""
     adopt: bool = True
     """Whether objects that exist and carry no mark of ours may be taken over."""
     force: bool = False

@@ -98,12 +98,22 @@ def hook_types(body: Object) -> tuple[HookType, ...]:
 
 def delete_policies(body: Object) -> frozenset[DeletePolicy]:
     """When the hook is deleted: as it says, BeforeHookCreation where it says nothing that is known."""
+    return _given_policies(body) or frozenset({DeletePolicy.BEFORE_HOOK_CREATION})
+
+
+def outlives(body: Object) -> bool:
+    """Whether a hook of a deletion stays once the deletion has succeeded: only if its policy names other moments."""
+    given = _given_policies(body)
+    return bool(given) and DeletePolicy.HOOK_SUCCEEDED not in given
+
+
+def _given_policies(body: Object) -> frozenset[DeletePolicy]:
     annotations = annotations_of(body)
     known = {policy.value: policy for policy in DeletePolicy}
     found = {known[word] for word in _words(annotations, HOOK_POLICY) if word in known}
     if HOOK not in annotations and HOOK_POLICY not in annotations:
         found |= {_HELM_POLICIES[word] for word in _words(annotations, HELM_POLICY) if word in _HELM_POLICIES}
-    return frozenset(found or {DeletePolicy.BEFORE_HOOK_CREATION})
+    return frozenset(found)
 
 
 def split(objects: Iterable[Wanted]) -> tuple[tuple[Wanted, ...], tuple[Wanted, ...], tuple[Wanted, ...]]:
@@ -213,3 +223,14 @@ def to_delete(hooks: Sequence[Hook], made: Mapping[tuple[Phase, Key], HookSeen],
     """The hooks that go now that the operation has ended, by the outcome of the whole operation (HOOK-04)."""
     policy = DeletePolicy.HOOK_SUCCEEDED if succeeded else DeletePolicy.HOOK_FAILED
     return tuple(hook for hook in hooks if policy in hook.policies and (hook.phase, hook.key) in made)
+
+
+def due(hooks: Sequence[Hook], phase: Phase, made: Mapping[tuple[Phase, Key], HookSeen]) -> tuple[Hook, ...]:
+    """The hooks of the first wave of a phase that have not all succeeded; empty when the phase is over."""
+    mine = [hook for hook in hooks if hook.phase is phase]
+    for wave in sorted({hook.wave for hook in mine}):
+        together = tuple(hook for hook in mine if hook.wave == wave)
+        ended = [made[hook.phase, hook.key] for hook in together if (hook.phase, hook.key) in made]
+        if len(ended) < len(together) or any(seen.state is not HookState.SUCCEEDED for seen in ended):
+            return together
+    return ()

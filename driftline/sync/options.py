@@ -52,6 +52,12 @@ def protection(name: str, application: Iterable[str], row: Iterable[str], live: 
     return own or ("" if "true" in said else _careful(setting(name, application, {})))
 
 
+def wants_confirmation(application: Iterable[str], row: Iterable[str]) -> bool:
+    """Whether a person has to confirm that an object of the inventory goes, from a sync or with its application."""
+    options, kept = tuple(application), tuple(row)
+    return any(protection(name, options, kept, {}) == "confirm" for name in ("Prune", "Delete"))
+
+
 def _careful(value: str) -> str:
     return value if value in ("false", "confirm") else ""
 

@@ -5,7 +5,7 @@ uid, is nobody else's, and was asked for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from driftline.model.objects import Key
 from driftline.model.plan import Change, Held, Op, Problem
@@ -34,6 +34,8 @@ class Prune:
     change: Change
     wave: int
     last: bool
+    allowed: bool = False
+    """A person has allowed this very one: no budget holds it."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,12 @@ def _with(found: Prunes, key: Key, given: PlanInput, uids: frozenset[str]) -> Pr
     prune = _prune(key, given, live)
     if why := _kept(key, given, live):
         return Prunes(found.run, found.held, (*found.skipped, Held(prune.change, why)), found.problems, found.warnings)
-    why = "" if key in given.options.approved else _held(key, given, live)
-    if why:
-        return Prunes(found.run, (*found.held, Held(prune.change, why)), found.skipped, found.problems, found.warnings)
+    confirm = _wants_confirmation(key, given, live)
+    if key in given.options.approved or (confirm and given.options.confirmed):
+        prune = replace(prune, allowed=True)
+    elif why := confirm or _held(key, given, live):
+        held = Held(prune.change, why, confirm=bool(confirm))
+        return Prunes(found.run, (*found.held, held), found.skipped, found.problems, found.warnings)
     return Prunes((*found.run, prune), found.held, found.skipped, found.problems, found.warnings)
 
 
@@ -148,12 +153,17 @@ def _is_definition(key: Key) -> bool:
     return (key.group, key.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
-def _held(key: Key, given: PlanInput, live: LiveSeen) -> str:
-    """Why a person has to allow this deletion, or empty."""
+def _wants_confirmation(key: Key, given: PlanInput, live: LiveSeen) -> str:
+    """That the object asks for a person before it is deleted, in words, or empty."""
     options, row = given.options, given.owned[key]
     name = "Delete" if options.deleting else "Prune"
-    if protection(name, options.sync_options, row.options, live.annotations) == "confirm":
-        return f"{name}=confirm asks for a person"
+    asks = protection(name, options.sync_options, row.options, live.annotations) == "confirm"
+    return f"{name}=confirm asks for a person; app confirm-deletion allows it" if asks else ""
+
+
+def _held(key: Key, given: PlanInput, live: LiveSeen) -> str:
+    """Why a person has to allow this deletion, or empty."""
+    options = given.options
     if (key.group, key.kind) not in GUARDED:
         return ""
     dying = f"; {live.holds} objects of others die with it" if live.holds else ""
@@ -172,12 +182,12 @@ def _within_budget(found: Prunes, given: PlanInput) -> Prunes:
         return found
     total = max(len(given.owned), options.previous)
     budget = max(options.budget_count, total * options.budget_percent // 100)
-    counted = [prune for prune in found.run if prune.change.key not in options.approved]
+    counted = [prune for prune in found.run if not prune.allowed]
     if len(counted) <= budget:
         return found
     reason = f"{len(counted)} of {total} objects would be deleted, more than the budget of {budget}"
     held = (Held(prune.change, reason) for prune in counted)
-    run = tuple(prune for prune in found.run if prune.change.key in options.approved)
+    run = tuple(prune for prune in found.run if prune.allowed)
     return Prunes(run, (*found.held, *held), found.skipped, found.problems, found.warnings)
 
 

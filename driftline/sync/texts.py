@@ -60,6 +60,10 @@ def pruning_confirmation(keys: Sequence[Key]) -> str:
     return waiting("pruning confirmation of", keys)
 
 
+def deletion_confirmation(keys: Sequence[Key]) -> str:
+    return waiting("deletion confirmation of", keys)
+
+
 def apply_failed(reasons: Iterable[str]) -> str:
     """Some writes were refused."""
     return _because("one or more objects failed to apply", reasons)

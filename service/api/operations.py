@@ -28,7 +28,7 @@ from service.api.asking import (
 from service.api.routes import CONTINUE, LIMIT, Arguments, Need, Route, Scope
 from service.api.serving import fresh, here
 from service.api.times import exact
-from service.auth.guard import current_user
+from service.auth.guard import authorise, current_user
 
 
 def synced(asked: Arguments, row: ApplicationRow) -> Response:
@@ -125,6 +125,14 @@ def approved(asked: Arguments, row: ApplicationRow) -> Response:
     return jsonify(shown(fresh(row.name)))
 
 
+def confirmed(asked: Arguments, row: ApplicationRow) -> Response:
+    """Confirm the deletions that ask for it, in what runs or goes now: Argo CD's annotation, set to this moment."""
+    if row.deleting:
+        authorise("applications", "delete", f"{row.project}/{row.name}")
+    operate.confirm_deletion(here(), row.name, current_user().name)
+    return jsonify(shown(fresh(row.name)))
+
+
 def paused(asked: Arguments, row: ApplicationRow) -> Response:
     """Keep automation from starting syncs."""
     found = body()
@@ -203,6 +211,15 @@ ROUTES = (
         "Allow what a plan holds",
         _SYNC,
         body="ApproveRequest",
+        answer="Application",
+    ),
+    Route(
+        "POST",
+        f"{_APPLICATION}/confirm-deletion",
+        confirmed,
+        "Confirm the deletions that wait for a person",
+        _SYNC,
+        body="Empty",
         answer="Application",
     ),
     Route(

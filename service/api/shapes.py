@@ -8,6 +8,8 @@ from typing import Any
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.histories import HistoryRow
 from driftline.adapters.store.syncs import SyncBrief, SyncRow
+from driftline.flow.deletehooks import deletion_hooks
+from driftline.flow.deletion import Deletion
 from driftline.flow.inspect import Node
 from driftline.model.health import HealthStatus
 from driftline.model.objects import Key, version_of
@@ -24,6 +26,11 @@ AUTOMATION = "automated sync policy"
 
 PHASES = {OperationPhase.HELD: "Running", OperationPhase.SUPERSEDED: "Failed"}
 """Argo CD's word for phases that it does not know; ours stands in `status.driftline`."""
+
+FINALIZERS = {
+    "PreDelete": "pre-delete-finalizer.argocd.argoproj.io",
+    "PostDelete": "post-delete-finalizer.argocd.argoproj.io",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ def application(row: ApplicationRow, installation: str, known: Known = Known()) 
     document = row.document
     given = document.get("metadata") or {}
     metadata = {
-        **{name: given[name] for name in ("labels", "annotations", "finalizers") if given.get(name)},
+        **{name: given[name] for name in ("labels", "annotations") if given.get(name)},
+        **({"finalizers": finalizers} if (finalizers := _finalizers(given, row)) else {}),
         "name": row.name,
         "namespace": given.get("namespace") or NAMESPACE,
         "uid": str(uuid.uuid5(NAMES, f"{installation}/{row.id}")),
@@ -52,7 +60,7 @@ def application(row: ApplicationRow, installation: str, known: Known = Known()) 
         "resourceVersion": str(int(row.updated_at.timestamp() * 1000)),
     }
     if row.deleting:
-        metadata["deletionTimestamp"] = stamp(row.updated_at)
+        metadata["deletionTimestamp"] = stamp(Deletion.of(row).at)
     found = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
@@ -64,6 +72,12 @@ def application(row: ApplicationRow, installation: str, known: Known = Known()) 
     if last is not None and last.stage == "requested" and last.finished_at is None:
         found["operation"] = _operation(last)
     return found
+
+
+def _finalizers(given: Mapping[str, Any], row: ApplicationRow) -> list[str]:
+    """Those of the declaration, and those by which Argo CD says that a deletion runs hooks (HOOK-06)."""
+    hooked = [f"{FINALIZERS[kind]}{part}" for kind in deletion_hooks(row.summary) for part in ("", "/cleanup")]
+    return list(dict.fromkeys([*(given.get("finalizers") or ()), *hooked]))
 
 
 def _status(row: ApplicationRow, known: Known) -> dict[str, Any]:
@@ -122,6 +136,7 @@ def _ours(row: ApplicationRow, sync: SyncRow | SyncBrief | None) -> dict[str, An
         "outOfSync": summary.get("outOfSync", 0),
         "warnings": row.warnings or [],
         "deleting": row.deleting,
+        "awaitsConfirmation": confirmations(row, sync),
         "paused": row.paused,
         "pinned": {name: row.pin.get(name) for name in ("revision", "by", "why", "at", "until")} if row.pin else None,
         "verdictUntil": stamp(row.verdict_until),
@@ -136,6 +151,18 @@ def _ours(row: ApplicationRow, sync: SyncRow | SyncBrief | None) -> dict[str, An
     return found
 
 
+def confirmations(row: ApplicationRow, sync: SyncRow | SyncBrief | None) -> list[str]:
+    """Key ids of the objects whose deletion waits for a person's confirmation now."""
+    if row.deleting:
+        return [key.id for key in Deletion.of(row).waits]
+    return _awaited(sync) if sync is not None and sync.phase is OperationPhase.HELD else []
+
+
+def _awaited(sync: SyncRow | SyncBrief) -> list[str]:
+    held = (sync.plan_view or {}).get("held", ()) if isinstance(sync, SyncRow) else ()
+    return [each["key"] for each in held if each.get("confirm")]
+
+
 def resource(node: Node) -> dict[str, Any]:
     """One managed object in `status.resources`."""
     return {
@@ -144,6 +171,7 @@ def resource(node: Node) -> dict[str, Any]:
         "health": health_of(node),
         "syncWave": node.wave,
         "requiresPruning": node.state == "leaving",
+        "requiresDeletionConfirmation": node.confirm,
         "driftedFields": node.drifted_fields,
         **({"message": node.reason} if node.reason else {}),
     }
@@ -210,6 +238,8 @@ def message(sync: SyncRow | SyncBrief) -> str:
     """What an operation says of itself."""
     if sync.phase is OperationPhase.SUPERSEDED and not sync.message:
         return "superseded by a newer commit"
+    if sync.phase is OperationPhase.HELD and _awaited(sync):
+        return sync.message
     if sync.phase is OperationPhase.HELD:
         return f"waits for approval: {sync.message}" if sync.message else "waits for approval"
     return sync.message

@@ -23,6 +23,7 @@ COMMANDS = {
     "terminate-op": f"{_ONE}operate:terminate_op",
     "refresh": f"{_ONE}operate:refresh",
     "approve": f"{_ONE}operate:approve",
+    "confirm-deletion": f"{_ONE}operate:confirm_deletion",
     "pause": f"{_ONE}operate:pause",
     "resume": f"{_ONE}operate:resume",
     "unpin": f"{_ONE}operate:unpin",

@@ -52,6 +52,18 @@ def approve(client: Client, name: str, keys: tuple[str, ...], digest: str | None
     click.echo(f"application '{name}': approved")
 
 
+@click.command("confirm-deletion")
+@click.argument("name")
+@talks
+def confirm_deletion(client: Client, name: str) -> None:
+    """Confirm the deletions that ask for it (Prune=confirm, Delete=confirm) in what runs or goes now."""
+    waits = client.get(application(name))["status"]["driftline"]["awaitsConfirmation"]
+    client.post(application(name, "/confirm-deletion"))
+    for key in waits:
+        click.echo(f"delete {key.strip('/')}")
+    click.echo(f"application '{name}': deletion confirmed")
+
+
 @click.command()
 @click.argument("name")
 @click.option("--reason", default="", help="Shown to everybody.")

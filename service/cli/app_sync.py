@@ -157,8 +157,10 @@ def _ended(client: Client, name: str, number: int, timeout: float) -> Any:
             if found["phase"] in ENDED:
                 return found
             if found["phase"] == "Held":
+                waits = client.get(application(name))["status"]["driftline"]["awaitsConfirmation"]
+                deed = "confirm-deletion" if waits else "approve"
                 raise Problem(
-                    f"application {name}: {found['message'] or 'the plan'} waits; driftline app approve {name}"
+                    f"application {name}: {found['message'] or 'the plan'} waits; driftline app {deed} {name}"
                 )
             if time.monotonic() > end:
                 raise Problem(

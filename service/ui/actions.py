@@ -79,6 +79,15 @@ def approve(name: str) -> Response:
     return _back(name)
 
 
+def confirm_deletion(name: str) -> Response:
+    """Confirm the deletions that ask for it."""
+    row = application(name, "sync")
+    if row.deleting:
+        row = application(name, "delete")
+    operate.confirm_deletion(here(), row.name, current_user().name)
+    return _back(name)
+
+
 def pause(name: str) -> Response:
     """Keep automation from starting syncs."""
     row = application(name, "sync")

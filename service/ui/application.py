@@ -20,10 +20,11 @@ from driftline.flow.declare import cascades
 from driftline.model.errors import Failure
 from driftline.model.masking import scrub_value
 from driftline.model.objects import Key
+from service.api.shapes import confirmations
 from service.security import safe_link, safe_url
 from service.ui import diffs
 from service.ui.freshness import Verdict, verdict
-from service.ui.operations import Operation, PlanShown, operation, plan_shown
+from service.ui.operations import Operation, PlanShown, key_text, operation, plan_shown
 from service.ui.page import PAGE, address, application, argument, fragment, here, may, now, number_argument, page
 from service.ui.policies import policy_of
 from service.ui.resources import objects
@@ -82,6 +83,8 @@ class Head:
     links: tuple[tuple[str, str], ...]
     policy: str
     rights: frozenset[str]
+    confirmations: tuple[str, ...] = ()
+    """Objects whose deletion waits for a person's confirmation."""
 
     @property
     def oldest_drift(self) -> DriftRow | None:
@@ -146,6 +149,7 @@ def _head(db: Connection, row: ApplicationRow) -> Head:
         links=links_of(row.document),
         policy=policy_of(spec),
         rights=frozenset(action for action in ACTIONS if may(action, row)),
+        confirmations=tuple(key_text(each) for each in confirmations(row, current)),
     )
 
 

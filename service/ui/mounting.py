@@ -57,6 +57,7 @@ DEEDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("/ui/applications/<name>/rollback", "rollback", actions.rollback),
     ("/ui/applications/<name>/unpin", "unpin", actions.unpin),
     ("/ui/applications/<name>/approve", "approve", actions.approve),
+    ("/ui/applications/<name>/confirm-deletion", "confirm_deletion", actions.confirm_deletion),
     ("/ui/applications/<name>/pause", "pause", actions.pause),
     ("/ui/applications/<name>/unpause", "unpause", actions.unpause),
     ("/ui/applications/<name>/delete", "delete", actions.delete),

@@ -129,6 +129,34 @@ def test_an_approval_counts_for_exactly_the_plan_that_was_shown(site: Site) -> N
     assert open_sync(site).approved["keys"] == ["/Namespace//shop"]
 
 
+def test_a_confirmation_is_the_annotation_of_this_moment(site: Site) -> None:
+    number = lived_in(site)
+    from driftline.adapters.store.tables import sync
+
+    held = {"held": [{"key": "/ConfigMap/shop/one", "op": "prune", "why": "asks", "confirm": True}], "text": ""}
+    message = "waiting for pruning confirmation of ConfigMap/one"
+    assert site.ask("POST", f"{SHOP}/confirm-deletion", body={}).status_code == 400
+    with site.store.write() as db:
+        made = syncs.create(db, number, "manual", stage="held", initiated_by="ada", message=message)
+        db.execute(sync.update().where(sync.c.id == made).values(phase="Held", plan_view=held))
+    found = site.get(SHOP)["status"]
+    assert found["driftline"]["awaitsConfirmation"] == ["/ConfigMap/shop/one"]
+    assert (found["operationState"]["phase"], found["operationState"]["message"]) == ("Running", message)
+    answer = site.ask("POST", f"{SHOP}/confirm-deletion", body={})
+    assert answer.status_code == 200
+    assert "argocd.argoproj.io/deletion-approved" in site.get(SHOP)["metadata"]["annotations"]
+
+
+def test_hooks_of_a_deletion_show_as_finalizers(site: Site) -> None:
+    number = lived_in(site)
+    with site.store.write() as db:
+        applications.set_status(db, number, summary={"deletionHooks": ["PreDelete"]})
+    assert site.get(SHOP)["metadata"]["finalizers"][-2:] == [
+        "pre-delete-finalizer.argocd.argoproj.io",
+        "pre-delete-finalizer.argocd.argoproj.io/cleanup",
+    ]
+
+
 def test_syncs_are_listed_the_newest_first_and_shown_one_by_one(both: Site) -> None:
     lived_in(both)
     first = both.get(f"{SHOP}/syncs", limit=1)

@@ -301,6 +301,20 @@ def test_what_a_plan_holds_is_shown_and_allowed(driftline: Run, site: Site) -> N
     assert found is not None and found.approved["keys"] == ["/Namespace//shop"]
 
 
+def test_deletions_that_ask_for_it_are_confirmed(driftline: Run, site: Site) -> None:
+    number = site.create()
+    held = {"held": [{"key": "/ConfigMap/shop/one", "op": "prune", "why": "asks", "confirm": True}], "text": ""}
+    assert driftline("app", "confirm-deletion", "shop").code == 1
+    with site.store.write() as db:
+        made = syncs.create(db, number, "manual", stage="held", initiated_by="ada")
+        db.execute(sync_table.update().where(sync_table.c.id == made).values(phase="Held", plan_view=held))
+    done = driftline("app", "confirm-deletion", "shop")
+    assert done.code == 0 and "delete ConfigMap/shop/one" in done.out and "deletion confirmed" in done.out
+    with site.store.read() as db:
+        row = applications.get(db, "shop")
+    assert row is not None and "argocd.argoproj.io/deletion-approved" in row.document["metadata"]["annotations"]
+
+
 def test_names_from_outside_cannot_move_the_cursor(driftline: Run, site: Site) -> None:
     number = lived_in(site)
     with site.store.write() as db:

@@ -10,7 +10,9 @@ import service.web
 from driftline.access.policy import parse
 from driftline.adapters.store import applications, audit, jobs, outbox, syncs
 from driftline.flow import inspect
+from driftline.flow.deletion import Deletion
 from driftline.model.errors import Permanent, Temporary
+from driftline.model.objects import Key
 from driftline.model.sync import OperationPhase
 from service.ui.assets import assets
 from service.ui.mounting import DEEDS, PAGES
@@ -156,7 +158,7 @@ def test_a_reader_finds_buttons_disabled_with_the_missing_right(shop: Installati
     html = viewer.get("/applications/checkout").text
     assert re.search(r'<button class="primary" disabled title="Needs the right applications, sync">', html)
     assert "disabled" in viewer.get("/jobs").text
-    for deed in ("sync", "terminate", "rollback", "unpin", "approve", "pause", "unpause", "delete"):
+    for deed in ("sync", "terminate", "rollback", "unpin", "approve", "confirm-deletion", "pause", "unpause", "delete"):
         assert viewer.post(f"/ui/applications/checkout/{deed}").status_code == 403
     for path in ("/ui/jobs/1/retry", "/ui/messages/1/retry", "/ui/alerts/test"):
         assert viewer.post(path).status_code == 403
@@ -267,6 +269,22 @@ def test_held_changes_are_allowed_one_by_one_for_exactly_the_plan_shown(shop: In
         assert row is not None
         current = syncs.open_of(db, row.id)
     assert current is not None and current.approved == {"by": "admin", "keys": [held]}
+
+
+def test_deletions_that_ask_for_it_are_confirmed_by_a_button(shop: Installation) -> None:
+    admin = Asker(shop)
+    assert "waits until somebody confirms it" not in admin.text("/applications/search")
+    with shop.edges.store.write() as db:
+        row = applications.get(db, "search")
+        assert row is not None
+        deletion = Deletion(shop.edges.now(), waits=(Key("", "ConfigMap", "shop", "one"),))
+        applications.set_status(db, row.id, deleting=True, delete_mode="cascade", deletion=deletion.to_json())
+    text = admin.text("/applications/search")
+    assert "The deletion of ConfigMap/shop/one waits until somebody confirms it" in text
+    assert admin.post("/ui/applications/search/confirm-deletion").status_code == 303
+    with shop.edges.store.read() as db:
+        row = applications.get(db, "search")
+    assert row is not None and "argocd.argoproj.io/deletion-approved" in row.document["metadata"]["annotations"]
 
 
 def test_an_application_is_deleted_only_by_typing_its_name(shop: Installation) -> None:

@@ -35,7 +35,10 @@ from driftline.model.sync import OperationPhase
 
 @dataclass(frozen=True)
 class ApplicationRow:
-    """All of a row. `paused` and `pin` are `{by, why, at, until, ...}` or None; they are state, not declaration."""
+    """All of a row. `paused` and `pin` are `{by, why, at, until, ...}` or None; they are state, not declaration.
+
+    `deletion` is how far a deletion has come, None while there is none.
+    """
 
     id: int
     name: str
@@ -49,7 +52,7 @@ class ApplicationRow:
     namespace: str
     deleting: bool
     delete_mode: str
-    delete_approved: list[str] | None
+    deletion: dict[str, Any] | None
     paused: dict[str, Any] | None
     pin: dict[str, Any] | None
     sync_status: SyncStatus
@@ -131,9 +134,10 @@ class SourceUse:
 class Changes(TypedDict, total=False):
     """Columns that flow sets as it learns about an application."""
 
+    document: Mapping[str, Any]
     deleting: bool
     delete_mode: str
-    delete_approved: Sequence[str] | None
+    deletion: Mapping[str, Any] | None
     paused: Mapping[str, Any] | None
     pin: Mapping[str, Any] | None
     sync_status: SyncStatus

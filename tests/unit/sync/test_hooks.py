@@ -5,21 +5,24 @@ from datetime import UTC, datetime
 import pytest
 
 from driftline.model.health import Health, HealthStatus
-from driftline.model.objects import Object
+from driftline.model.objects import Key, Object
 from driftline.model.plan import Phase
 from driftline.sync.given import Wanted
 from driftline.sync.hooks import (
+    HOOK_POLICY,
     DeletePolicy,
     HookSeen,
     HookState,
     HookType,
     delete_policies,
+    due,
     expand,
     hook_types,
     is_hook,
     is_skipped,
     outcome,
     outcome_of_vanished,
+    outlives,
     split,
     to_delete,
 )
@@ -157,3 +160,34 @@ def test_a_hook_that_vanished_keeps_its_recorded_end_and_fails_without_one() -> 
     lost = outcome_of_vanished(key("Job", "x"), HookSeen(HookState.RUNNING, since=START))
     assert lost.state is HookState.FAILED
     assert "ttlSecondsAfterFinished" in lost.message
+
+
+def test_a_deletion_runs_its_hooks_wave_by_wave() -> None:
+    def made(name: str, wave: int) -> Wanted:
+        notes = {"argocd.argoproj.io/hook": "PreDelete", "argocd.argoproj.io/sync-wave": str(wave)}
+        return Wanted({"kind": "Job", "apiVersion": "batch/v1", "metadata": {"name": name, "annotations": notes}}, "")
+
+    hooks = expand([made("late", 1), made("one", 0), made("two", 0)], "", None, deleting=True)
+    seen: dict[tuple[Phase, Key], HookSeen] = {}
+
+    def names() -> list[str]:
+        return [hook.key.name for hook in due(hooks, Phase.PRE_SYNC, seen)]
+
+    assert names() == ["one", "two"]
+    for hook in due(hooks, Phase.PRE_SYNC, seen):
+        seen[hook.phase, hook.key] = HookSeen(HookState.RUNNING)
+    assert names() == ["one", "two"]
+    for place in seen:
+        seen[place] = HookSeen(HookState.SUCCEEDED)
+    assert names() == ["late"]
+    seen[hooks[-1].phase, hooks[-1].key] = HookSeen(HookState.SUCCEEDED)
+    assert names() == [] and due(hooks, Phase.POST_SYNC, seen) == ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "stays"),
+    [("", False), ("HookSucceeded", False), ("BeforeHookCreation", True), ("HookFailed,HookSucceeded", False)],
+)
+def test_a_hook_of_a_deletion_goes_unless_its_policy_says_otherwise(policy: str, stays: bool) -> None:
+    notes = {"argocd.argoproj.io/hook": "PostDelete", **({HOOK_POLICY: policy} if policy else {})}
+    assert outlives({"metadata": {"name": "x", "annotations": notes}}) is stays

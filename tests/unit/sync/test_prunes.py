@@ -57,7 +57,7 @@ def test_prune_confirm_waits_for_a_person() -> None:
     live = seen("old", annotations={SYNC_OPTIONS: "Prune=confirm"})
     found = plan(dropping(live=live))
     assert found.empty
-    assert found.held[0].reason == "Prune=confirm asks for a person"
+    assert found.held[0].reason == "Prune=confirm asks for a person; app confirm-deletion allows it"
     approved = PlanOptions(prune=True, approved=frozenset({OLD_KEY}))
     assert str(plan(dropping(approved, live))) == "1 prune apps/Deployment/shop/old"
 

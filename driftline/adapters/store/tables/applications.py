@@ -39,7 +39,7 @@ application = Table(
     text("namespace"),
     flag("deleting"),
     text("delete_mode"),
-    json("delete_approved"),
+    json("deletion"),
     json("paused"),
     json("pin"),
     Column("sync_status", Word(SyncStatus), nullable=False, default=SyncStatus.UNKNOWN),
