@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -32,34 +33,57 @@ def plan_attempt(run: Run) -> bool:
     """
     if run.found.compared.away is not None:
         raise run.found.compared.away
-    now = run.edges.now()
-    run.ask = replace(run.ask, started_at=now, exists=run.exists)
+    run.attempt_at, run.retry_at = run.edges.now(), None
+    run.results, run.hooks, run.health = {}, {}, {}
+    return _plan(run, run.attempt_at)
+
+
+def plan_again(run: Run) -> bool:
+    """Plan once more in the same attempt, with what its writes have taught. What it has done is done, hooks too.
+
+    False as for `plan_attempt`.
+    """
+    run.results = {key: each for key, each in run.results.items() if each.status is ResultStatus.SYNCED}
+    return _plan(run, run.attempt_at or run.edges.now(), again=True)
+
+
+def plan_allowed(run: Run) -> bool:
+    """Plan what a person has allowed of a held plan. Its hooks have run and do not run again, but for SyncFail ones.
+
+    False as for `plan_attempt`.
+    """
+    ending.let_hooks_go(run, True)
+    run.ask = replace(run.ask, hooks_ran=True)
+    return plan_attempt(run)
+
+
+def _plan(run: Run, started_at: datetime, again: bool = False) -> bool:
+    run.ask = replace(run.ask, started_at=started_at, exists=run.exists)
     try:
         run.plan, run.given = make_plan(run.edges, run.found, run.ask)
     except Failure as failure:
         ending.cannot_plan(run, failure)
         return False
-    run.attempt_at, run.retry_at = now, None
-    run.results, run.hooks, run.health, run.present, run.failure = {}, {}, {}, {}, ""
+    run.present, run.failure = {}, ""
     for held in run.plan.skipped:
-        skipped = ObjectResult(held.change.key, ResultStatus.PRUNE_SKIPPED, message=held.reason, at=now)
+        skipped = ObjectResult(held.change.key, ResultStatus.PRUNE_SKIPPED, message=held.reason, at=run.edges.now())
         run.results[held.change.key] = skipped
     try:
         with run.edges.store.write() as db:
-            conflicts = _store_plan(run, db)
+            conflicts = _store_plan(run, db, again)
     except _Rival:
         # Another sync was started between our look and now: this look is over, the other one goes on.
         with run.edges.store.write() as db:
-            jobs.finish(db, run.situation.job, run_at=now + SOON)
+            jobs.finish(db, run.situation.job, run_at=run.edges.now() + SOON)
         return False
     if conflicts:
         # Some of it belongs to another application: plan again, with that known.
         run.ask = replace(run.ask, check_owners=True)
-        return plan_attempt(run)
+        return _plan(run, started_at, again)
     return True
 
 
-def _store_plan(run: Run, db: Connection) -> bool:
+def _store_plan(run: Run, db: Connection, again: bool) -> bool:
     situation = run.situation
     run.render_id = desire.keep(db, run.edges, run.found.wish)
     values = _plan_values(run, run.render_id)
@@ -74,7 +98,9 @@ def _store_plan(run: Run, db: Connection) -> bool:
     own = [claim for claim in wished if is_child(claim.key) and not run.ask.dry_run]
     claimed = objects.claim_many(db, run.found.view.uid, situation.row.id, here)
     owned = objects.claim_many(db, OWN, situation.row.id, own)
-    run.wake += standing.record(db, run.edges, run.found, run.memory, render_id=run.render_id)
+    if not again:
+        # Later on, what was written since is newer than the look.
+        run.wake += standing.record(db, run.edges, run.found, run.memory, render_id=run.render_id)
     return bool(claimed.conflicts or owned.conflicts)
 
 

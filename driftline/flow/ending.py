@@ -29,7 +29,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
     """End the operation."""
     now = run.edges.now()
     succeeded = phase is OperationPhase.SUCCEEDED
-    _let_hooks_go(run, succeeded)
+    let_hooks_go(run, succeeded)
     step: Step = {"phase": phase, "stage": "", "waiting": None, "message": message, "finished_at": now}
     situation = run.situation
     with run.edges.store.write() as db:
@@ -54,7 +54,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
     run.edges.log.info("sync ended", application=situation.row.name, phase=str(phase), message=message)
 
 
-def _let_hooks_go(run: Run, succeeded: bool | None) -> None:
+def let_hooks_go(run: Run, succeeded: bool | None) -> None:
     """Release and clear away hooks. One that the API server refuses to change does not keep the sync from ending."""
     if not run.hooks or run.ask.dry_run:
         return
@@ -67,7 +67,7 @@ def _let_hooks_go(run: Run, succeeded: bool | None) -> None:
 def wait_for_retry(run: Run, intent: Fail, at: datetime) -> None:
     """This attempt failed; the next one has its time. People hear of the failure now, once."""
     situation = run.situation
-    _let_hooks_go(run, None)
+    let_hooks_go(run, None)
     step: Step = {"stage": "retrying", "message": intent.message, "retry_at": at}
     with run.edges.store.write() as db:
         recording.save(run, db, step)
@@ -81,10 +81,13 @@ def wait_for_retry(run: Run, intent: Fail, at: datetime) -> None:
 def hold(run: Run, reason: str) -> None:
     """All that may run has run; a person has to allow the rest of exactly this plan."""
     situation = run.situation
+    waited = run.sync is not None and run.sync.phase is OperationPhase.HELD
+    if not waited:
+        let_hooks_go(run, None)
     facts = {"application": situation.row.name, "message": reason, "plan": str(run.plan)}
     signal = Signal(Condition.PLAN_HELD, f"app:{situation.row.name}", True, cause=run.plan.digest, facts=facts)
     with run.edges.store.write() as db:
-        if run.sync is not None and run.sync.phase is OperationPhase.HELD:
+        if waited:
             # It has waited before: what this look found of drift and health is recorded as without a sync.
             run.wake += standing.record(db, run.edges, run.found, run.memory)
         else:

@@ -33,6 +33,8 @@ class Ask:
     """Whether a person has confirmed deletions since the sync began, by the annotation on the Application."""
     dry_run: bool = False
     deleting: bool = False
+    hooks_ran: bool = False
+    """Whether the operation has run its hooks before it was held."""
     exists: frozenset[Key] = frozenset()
     """Keys that an earlier attempt meant to create and found there: they are looked at by name first."""
     started_at: datetime | None = None
@@ -95,6 +97,7 @@ def plan_input(edges: Edges, found: Look, ask: Ask) -> PlanInput:
             approved=ask.approved,
             confirmed=ask.confirmed,
             force=ask.force,
+            hooks_ran=ask.hooks_ran,
             destination_namespace=app.destination.namespace,
             namespace_labels=app.managed_namespace_labels,
             namespace_annotations=app.managed_namespace_annotations,

@@ -17,7 +17,7 @@ from driftline.model.sync import OperationPhase, ResultStatus
 from driftline.sync import automation
 from driftline.sync.automation import Start
 from driftline.sync.confirmation import approves
-from driftline.sync.intents import ApplyWave, Fail, Finish, Hold, Retry, Supersede, Terminate, Wait
+from driftline.sync.intents import ApplyWave, Fail, Finish, Hold, Intent, Retry, Supersede, Terminate, Wait
 from driftline.sync.steps import next_step
 
 SAVE_EVERY = 500
@@ -84,7 +84,11 @@ def _step(run: Run) -> None:
     following.refresh(run)
     while True:
         intent = next_step(following.seen(run), run.edges.now())
-        if isinstance(intent, ApplyWave):
+        if _fails(intent) and attempt.learnt(run):
+            recording.save_progress(run)
+            if not attempt.plan_again(run):
+                return
+        elif isinstance(intent, ApplyWave):
             run.failure = intent.failure or run.failure
             if not writing.write_wave(run, intent.index):
                 reason = run.going or "waiting for an older hook to go"
@@ -100,21 +104,22 @@ def _step(run: Run) -> None:
             return
         elif isinstance(intent, Retry):
             run.retries = intent.attempt
+            run.ask = replace(run.ask, hooks_ran=False)
             if not attempt.plan_attempt(run):
                 return
         elif isinstance(intent, Hold) and _allowed_since(run):
             # A person has allowed what this plan holds: make the one that does it.
             recording.save_progress(run)
-            if not attempt.plan_attempt(run):
-                return
-        elif isinstance(intent, Fail) and attempt.learnt(run):
-            run.retries += 1
-            recording.save_progress(run)
-            if not attempt.plan_attempt(run):
+            if not attempt.plan_allowed(run):
                 return
         else:
             _end(run, intent)
             return
+
+
+def _fails(intent: Intent) -> bool:
+    """Whether the attempt is about to fail: its SyncFail hooks come first."""
+    return isinstance(intent, Fail) or (isinstance(intent, ApplyWave) and bool(intent.failure))
 
 
 def _allowed_since(run: Run) -> bool:

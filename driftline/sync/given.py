@@ -82,6 +82,8 @@ class PlanOptions:
     force: bool = False
     """The operation's own force flag: as the option Force=true on every object."""
     skip_hooks: bool = False
+    hooks_ran: bool = False
+    """The operation has run its hooks already; only those that tidy up after a failure are left."""
     destination_namespace: str = ""
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     namespace_annotations: Mapping[str, str] = field(default_factory=dict)

@@ -132,6 +132,7 @@ def _hooks(given: PlanInput) -> list[Placed]:
             hook.body,
         )
         for hook in expand(given.hooks, options.revision, options.started_at, options.deleting)
+        if hook.phase is Phase.SYNC_FAIL or not options.hooks_ran
     ]
 
 

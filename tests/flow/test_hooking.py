@@ -1,0 +1,76 @@
+"""Hooks of a sync: each runs once, whatever the sync learns on its way."""
+
+from typing import Any
+
+import pytest
+
+from driftline.flow import operate
+from driftline.model.objects import Object
+from tests.flow.installation import Installation, config, hook, manifests
+from tests.kit.cluster import eventually
+
+
+def _unnamed(prefix: str, phase: str) -> Object:
+    """A hook whose every run is an object of its own, and stays."""
+    body = hook(prefix.rstrip("-"), phase, "BeforeHookCreation")
+    del body["metadata"]["name"]
+    body["metadata"]["generateName"] = prefix
+    return body
+
+
+def _runs(here: Installation) -> list[str]:
+    """The hooks that ran, by the beginnings of their names."""
+    found: list[Any] = here.hands.select("batch/v1/jobs", here.namespace)
+    return sorted(each["metadata"]["name"].partition("-")[0] for each in found)
+
+
+@pytest.mark.covers("HOOK-01", "HOOK-03")
+def test_a_hook_runs_once_though_an_existing_object_is_taken_over(here: Installation) -> None:
+    here.hands.create("v1/configmaps", here.namespace, {"metadata": {"name": "old"}, "data": {"a": "by hand"}})
+    hooks = [_unnamed("before-", "PreSync"), _unnamed("after-", "PostSync"), _unnamed("rescue-", "SyncFail")]
+    here.push({"app/all.yaml": manifests(config("old", a="git"), config("new", b="git"), *hooks)})
+    name = here.declare()
+
+    def ended() -> bool:
+        here.hurry(1)
+        return here.phases(name) == [("git", "Succeeded")]
+
+    eventually(ended, 30)
+    assert _runs(here) == ["after", "before"]
+    [sync] = here.syncs(name)
+    assert sync.retry_count == 0, "learning is no failure"
+    results = {each["key"].rpartition("/")[2]: each["action"] for each in sync.results["objects"]}
+    assert results == {"old": "adopted", "new": "created"}
+    old, new = here.config("old"), here.config("new")
+    assert old is not None and old["data"] == {"a": "git"}
+    assert new is not None and new["data"] == {"b": "git"}
+    assert here.status(name) == ("Synced", "Healthy")
+    here.look(name, fresh=True)
+    here.settle()
+    assert here.drift(name) == [] and len(here.syncs(name)) == 1
+
+
+@pytest.mark.covers("HOOK-04")
+def test_hooks_run_once_around_a_plan_that_waits_for_a_person(here: Installation) -> None:
+    asking = config("two", a="1")
+    asking["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=confirm"}
+    here.push({"app/all.yaml": manifests(config("one", a="1"), asking)})
+    name = here.declare()
+    here.settle()
+    before = _unnamed("before-", "PreSync")
+    before["metadata"]["annotations"]["argocd.argoproj.io/hook-delete-policy"] = "HookSucceeded"
+    here.push({"app/all.yaml": manifests(config("one", a="2"), before, _unnamed("after-", "PostSync"))})
+    here.fetch()
+
+    def held() -> bool:
+        here.hurry(1)
+        return here.phases(name)[0] == ("git", "Held")
+
+    eventually(held, 30)
+    kept = [each["metadata"].get("finalizers") for each in here.hands.select("batch/v1/jobs", here.namespace)]
+    assert _runs(here) == ["after", "before"] and not any(kept), "nobody is kept waiting by hooks that have ended"
+    operate.confirm_deletion(here.edges, name, "dana")
+    here.hurry(3)
+    assert here.phases(name)[0] == ("git", "Succeeded")
+    assert here.config("two") is None
+    eventually(lambda: _runs(here) == ["after"], 10)
