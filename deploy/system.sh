@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# What the tests need from the system: PostgreSQL, an SSH server, a browser. Installs it where it may, else says how.
+# What the tests need from the system: PostgreSQL, a registry, an SSH server, a browser. Installs it where it may, else
+# says how.
 set -euo pipefail
 missing=()
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+[ -x /usr/bin/docker-registry ] || missing+=(docker-registry)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 command -v ssh >/dev/null || missing+=(openssh-client)
 command -v chromium >/dev/null || missing+=(chromium)

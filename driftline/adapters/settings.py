@@ -122,6 +122,16 @@ class Settings:
     """Whether repositories on the local disk (file://) are allowed. Only for trials."""
     git_allow_http: bool = True
     """Whether unencrypted http:// repositories are allowed."""
+    chart_deadline: timedelta = timedelta(seconds=60)
+    """Longest look into a chart repository or registry, and longest pull of one chart, seconds."""
+    chart_index_size: int = 64 * 1024**2
+    """Largest index.yaml of a chart repository, bytes."""
+    chart_size: int = 32 * 1024**2
+    """Largest chart archive as it is sent, bytes. Unpacked it may have 100 MiB, and 5 MiB for one file, as in Helm."""
+    chart_quota: int = 2 * 1024**3
+    """Disk for all pulled charts, bytes; the least recently used go first."""
+    chart_private_addresses: bool = False
+    """Whether charts in Git may name dependencies at private addresses that nobody registered as a repository."""
     render_deadline: timedelta = timedelta(seconds=90)
     """Longest rendering of one application, seconds."""
     render_memory: int = 512 * 1024**2
@@ -174,6 +184,10 @@ class Settings:
     @property
     def mirrors_dir(self) -> Path:
         return self.data_dir / "mirrors"
+
+    @property
+    def charts_dir(self) -> Path:
+        return self.data_dir / "charts"
 
     @property
     def sealing_keys(self) -> str:

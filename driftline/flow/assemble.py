@@ -7,6 +7,7 @@ import threading
 import structlog
 
 from driftline.adapters import logs, sentry
+from driftline.adapters.charts import ChartSettings
 from driftline.adapters.cluster import cluster as cluster_adapter
 from driftline.adapters.git import GitSettings, Mirrors
 from driftline.adapters.notify import NotifySettings, SlackSettings, SmtpSettings, WebhookSettings
@@ -73,6 +74,17 @@ def git_settings(settings: Settings) -> GitSettings:
         total_quota=settings.git_quota,
         allow_http=settings.git_allow_http,
         allow_file=settings.git_allow_file,
+    )
+
+
+def chart_settings(settings: Settings) -> ChartSettings:
+    """What of the settings concerns chart repositories."""
+    return ChartSettings(
+        deadline=settings.chart_deadline,
+        index_size=settings.chart_index_size,
+        archive_size=settings.chart_size,
+        quota=settings.chart_quota,
+        allow_unsandboxed=settings.render_unsandboxed,
     )
 
 

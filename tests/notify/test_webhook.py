@@ -13,8 +13,9 @@ from threading import Thread
 
 import pytest
 
+from driftline.adapters.http.addresses import Refused, allowed, checked_addresses
+from driftline.adapters.http.waiting import retry_after
 from driftline.adapters.notify import NotifySettings, WebhookSettings, egress, send
-from driftline.adapters.notify.egress import Refused, allowed, checked_addresses, retry_after
 from driftline.model.errors import Permanent, Temporary
 from tests.kit.slackhost import Failure, SlackHost
 from tests.notify.messages import outgoing
@@ -84,7 +85,16 @@ def test_no_spelling_of_an_address_inside_gets_through(slack: SlackHost, host: s
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "fe80::1", "0.0.0.0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]
+    "address",
+    [
+        "169.254.169.254",
+        "fe80::1",
+        "0.0.0.0",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "fd00:ec2::254",
+        "100.100.100.200",
+    ],
 )
 def test_cloud_metadata_stays_closed_even_where_private_addresses_are_open(address: str) -> None:
     assert not allowed(address, allow_private=True)

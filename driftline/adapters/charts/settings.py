@@ -12,6 +12,8 @@ class ChartSettings:
 
     deadline: timedelta = timedelta(seconds=60)
     """How long one look into a repository, or one pull, may take, all of it. `DRIFTLINE_CHART_DEADLINE`, seconds."""
+    idle: timedelta = timedelta(seconds=20)
+    """How long a host may send nothing before it is given up."""
     index_size: int = 64 * MIB
     """Largest index.yaml. `DRIFTLINE_CHART_INDEX_SIZE`, bytes."""
     archive_size: int = 32 * MIB
@@ -35,3 +37,5 @@ class ChartSettings:
     """Most pages of a registry's list of tags."""
     redirects: int = 5
     """Most redirects of one request."""
+    allow_unsandboxed: bool = False
+    """Read indexes even where the network cannot be taken from the reader. `DRIFTLINE_RENDER_UNSANDBOXED`."""

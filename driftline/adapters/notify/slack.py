@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from driftline.adapters.notify.egress import Answer, post, retry_after, verdict
+from driftline.adapters.http.waiting import retry_after
+from driftline.adapters.notify.egress import Answer, post, verdict
 from driftline.alerts.outgoing import Outgoing, Sent
 from driftline.model.alert import Edge, Message
 from driftline.model.errors import Permanent, Temporary

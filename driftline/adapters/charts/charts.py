@@ -1,0 +1,215 @@
+"""The chart adapter as the rest of the product sees it: versions, charts pulled once, and their files."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from driftline.adapters.charts.archives import Archives
+from driftline.adapters.charts.chart import Chart
+from driftline.adapters.charts.indexes import Index
+from driftline.adapters.charts.places import Place, Places
+from driftline.adapters.charts.reach import Reach
+from driftline.adapters.charts.reader import IndexReader
+from driftline.adapters.charts.registry import Registry, registry_base
+from driftline.adapters.charts.settings import ChartSettings
+from driftline.adapters.charts.tree import ChartTree
+from driftline.adapters.charts.web import Ask, Web, shown_address
+from driftline.desired.chart import plain_name
+from driftline.desired.semver import parse_version
+from driftline.formats.charts import Listed
+from driftline.model.access import RepositoryAccess
+from driftline.model.errors import Permanent, Temporary
+
+_PULLED = "pulled.json"
+
+
+@dataclass
+class Report:
+    """What a round of housekeeping removed, and the bytes of all archives afterwards."""
+
+    leftovers: int = 0
+    repositories: int = 0
+    charts: int = 0
+    size: int = 0
+
+
+class Charts:
+    """All charts under `directory`, on a local disk that several processes of one machine may share.
+
+    Safe for threads. Make it after a fork. An access of kind "helm" or "oci" is wanted everywhere; what a repository
+    or a chart does wrong is Temporary or Permanent, the URL first.
+    """
+
+    def __init__(self, directory: Path, settings: ChartSettings | None = None) -> None:
+        self.settings = settings or ChartSettings()
+        self._scratch = directory / "scratch"
+        self._archives = Archives(directory / "archives", self._scratch, self.settings)
+        for each in (directory, self._scratch, directory / "archives", directory / "repositories"):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._places = Places(directory / "repositories")
+        self._reader = IndexReader(self.settings.allow_unsandboxed)
+
+    def versions(self, access: RepositoryAccess, chart: str) -> tuple[str, ...]:
+        """All versions of a chart that the repository or registry names now, empty for a chart that it does not list.
+
+        In a registry a chart without versions is one that does not exist, which is Permanent.
+        """
+        with _disk():
+            if access.kind == "oci":
+                with self._registry(access, chart) as registry:
+                    return registry.tags()
+            return tuple(dict.fromkeys(each.version for each in self._index(access, chart).fresh(chart)))
+
+    def pull(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
+        """Have one version here, and say what it is. `version` is one that `versions` names; OCI: or a digest.
+
+        What was pulled before is not sent again, and serves while the host is away.
+        """
+        with _disk():
+            try:
+                pulled = (self._pull_oci if access.kind == "oci" else self._pull)(access, chart, version)
+            except Temporary:
+                if (before := self.known(access, chart, version)) is None:
+                    raise
+                return before
+            self._remember(access, chart, version, pulled)
+            return pulled
+
+    def known(self, access: RepositoryAccess, chart: str, version: str) -> Chart | None:
+        """What `pull` gave for this version before, if it is still here. No network."""
+        held = self._remembered(self._place(access)).get(f"{chart} {version}")
+        return self._archives.chart(held) if held else None
+
+    def contains(self, digest: str) -> bool:
+        """Whether a chart can be read without its repository."""
+        return self._archives.contains(digest)
+
+    def tree(self, digest: str) -> ChartTree:
+        """The files of a chart that was pulled. Raises Temporary if it is not here any more: pull it again."""
+        return self._archives.tree(digest)
+
+    def housekeeping(self) -> Report:
+        """Remove leftovers, what nobody used for long, and above the quota the least recently used charts."""
+        report = Report()
+        limit = time.time() - 2 * self.settings.deadline.total_seconds()
+        for path in self._scratch.iterdir():
+            try:
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+                    report.leftovers += 1
+            except FileNotFoundError:
+                continue
+        kept = self.settings.kept.total_seconds()
+        report.repositories = self._places.forget_unused(kept)
+        report.charts, report.size = self._archives.drop_unused(kept, self.settings.quota)
+        return report
+
+    def close(self) -> None:
+        """End what was started."""
+        self._reader.close()
+
+    def _pull(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
+        index = self._index(access, chart)
+        known = _find(index.known(chart), version)
+        if known is not None:
+            if known.digest and (held := self._chart(known.digest)):
+                return held
+            try:
+                return self._download(index, access, known, chart)
+            except Permanent:
+                pass  # the index that we have may be an old one
+        listed = _find(index.fresh(chart), version)
+        if listed is None:
+            raise Permanent(f"{index.shown}: lists no {chart} {version}; check chart and targetRevision")
+        if listed.digest and (held := self._chart(listed.digest)):
+            return held
+        return self._download(index, access, listed, chart)
+
+    def _download(self, index: Index, access: RepositoryAccess, listed: Listed, chart: str) -> Chart:
+        url = index.archive_url(listed)
+        shown = shown_address(url)
+        with self._archives.incoming() as incoming, Web(self._reach(access), self.settings) as web:
+            ask = Ask(url, self.settings.archive_size, into=incoming.write, verified=bool(listed.digest))
+            web.get(ask)
+            if listed.digest and incoming.digest != listed.digest:
+                raise Permanent(
+                    f"{shown}: is {incoming.digest}, its index says {listed.digest[:80]}; "
+                    "the repository contradicts itself, publish the chart again"
+                )
+            return self._archives.keep(incoming, shown)
+
+    def _pull_oci(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
+        with self._registry(access, chart) as registry:
+            layer = registry.layer(version)
+            if held := self._chart(layer.digest):
+                return held
+            with self._archives.incoming() as incoming:
+                registry.pull(layer, incoming)
+                return self._archives.keep(incoming, f"{_shown(access)}/{chart}:{version}")
+
+    def _chart(self, digest: str) -> Chart | None:
+        try:
+            return self._archives.chart(digest)
+        except Permanent:
+            return None  # an index may say what it likes
+
+    @contextmanager
+    def _registry(self, access: RepositoryAccess, chart: str) -> Iterator[Registry]:
+        path = registry_base(access.url, access.plain_http)[1]
+        with Web(self._reach(access), self.settings) as web:
+            yield Registry(web, f"{path}/{chart}".strip("/"), f"{_shown(access)}/{chart}", self.settings)
+
+    def _index(self, access: RepositoryAccess, chart: str) -> Index:
+        if access.kind != "helm":
+            raise Permanent(f"{_shown(access)}: is no chart repository; register it as type helm")
+        if not plain_name(chart):
+            raise Permanent(f"{_shown(access)}: {chart[:80]!r} cannot be a chart's name")
+        return Index(self._reach(access), self._place(access), self.settings, self._reader)
+
+    def _reach(self, access: RepositoryAccess) -> Reach:
+        base = registry_base(access.url, access.plain_http)[0] if access.kind == "oci" else access.url
+        return Reach(access, base, _shown(access))
+
+    def _place(self, access: RepositoryAccess) -> Place:
+        return self._places.of(access, access.url.rstrip("/"))
+
+    def _remember(self, access: RepositoryAccess, chart: str, version: str, pulled: Chart) -> None:
+        place = self._place(access)
+        with place.held():
+            known = self._remembered(place)
+            if known.get(f"{chart} {version}") != pulled.digest:
+                known = {name: digest for name, digest in known.items() if self._archives.contains(digest)}
+                place.write(_PULLED, orjson.dumps({**known, f"{chart} {version}": pulled.digest}))
+            place.touch()
+
+    def _remembered(self, place: Place) -> dict[str, str]:
+        content = place.read(_PULLED)
+        return orjson.loads(content) if content else {}
+
+
+def _find(listed: tuple[Listed, ...], version: str) -> Listed | None:
+    """The entry of a version: by its text, else by what the text means (`v1.2.0`, `1.2.0`)."""
+    exact = next((each for each in listed if each.version == version), None)
+    meant = parse_version(version)
+    if exact is not None or meant is None:
+        return exact
+    return next((each for each in listed if parse_version(each.version) == meant), None)
+
+
+def _shown(access: RepositoryAccess) -> str:
+    url = access.url if "://" in access.url else f"oci://{access.url}"
+    return shown_address(url).rstrip("/")
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """What the disk refuses is worth trying again, once there is room."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Temporary(f"chart directory: {reason}; free some space or check its rights") from error
