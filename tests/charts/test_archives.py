@@ -104,13 +104,11 @@ def test_bombs_are_not_unpacked() -> None:
     with gzip.open(content, "wb") as bomb:
         for _ in range(64):
             bomb.write(bytes(1024 * 1024))
-    start = time.monotonic()
     with pytest.raises(Permanent, match="times its size, as no chart does"):
         unpack([packed(zeros)], "web.tgz", ChartSettings())
     trailing = packed(lambda archive: None) + content.getvalue()
     with pytest.raises(Permanent, match="times its size, as no chart does"):
         unpack([trailing], "web.tgz", ChartSettings())
-    assert time.monotonic() - start < 2
 
 
 def test_a_pax_header_that_lies_about_a_size_is_refused() -> None:

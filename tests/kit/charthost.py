@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,11 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.x509.oid import NameOID
 
 from deploy.localcluster.build import helm as helm_binary
 
@@ -270,3 +276,47 @@ def asked_scope(request: Request) -> tuple[str, str]:
 def token_answer(token: str) -> Answer:
     """What a token service says."""
     return Answer(200, json.dumps({"token": token, "expires_in": 300}).encode(), {"Content-Type": "application/json"})
+
+
+class TokenService(WebHost):
+    """A token service whose tokens the real registry believes: signed by a key whose certificate it is given.
+
+    `login` is the header that it asks for; empty: anybody gets a token.
+    """
+
+    def __init__(self, directory: Path, login: str) -> None:
+        super().__init__(self._issued)
+        self._login = login
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tokens")])
+        now = datetime.now(UTC)
+        built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(self._key.public_key())
+        built = (
+            built.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        )
+        self._certificate = built.sign(self._key, hashes.SHA256())
+        self._bundle = directory / "tokens.pem"
+        self._bundle.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+    def section(self) -> Mapping[str, Any]:
+        """The registry's configuration for it."""
+        about = {"realm": f"{self.url}/token", "service": "registry", "issuer": "tokens"}
+        return {"token": {**about, "rootcertbundle": str(self._bundle)}}
+
+    def _issued(self, request: Request) -> Answer:
+        if self._login and request.headers.get("authorization") != self._login:
+            return Answer(401, b"canary")
+        service, scope = asked_scope(request)
+        kind, name, actions = scope.split(":")
+        now = int(time.time())
+        certificate = self._certificate.public_bytes(serialization.Encoding.DER)
+        header = {"typ": "JWT", "alg": "ES256", "x5c": [base64.b64encode(certificate).decode()]}
+        rights = [{"type": kind, "name": name, "actions": actions.split(",")}]
+        claims = {"iss": "tokens", "sub": "", "aud": service, "exp": now + 300, "nbf": now - 10, "iat": now, "jti": "1"}
+        signed = ".".join(_encoded(json.dumps(part).encode()) for part in (header, {**claims, "access": rights}))
+        r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+        return token_answer(f"{signed}.{_encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}")
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
