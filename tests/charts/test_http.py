@@ -99,6 +99,22 @@ def test_a_version_that_was_published_again_is_found_although_the_index_here_is_
     assert charts.pull(access, "redis", "1.0.0").digest == digest_of(archive)
 
 
+def test_the_second_chart_of_a_look_needs_no_second_index(
+    host: ChartHost, access: RepositoryAccess, charts: Charts
+) -> None:
+    host.publish("redis", "1.0.0")
+    host.publish("web", "2.0.0")
+    assert charts.versions(access, "redis", fresh=False) == ("1.0.0",)
+    assert charts.versions(access, "web", fresh=False) == ("2.0.0",) and len(host.requests) == 1
+
+
+def test_whether_a_repository_can_be_reached(host: ChartHost, access: RepositoryAccess, charts: Charts) -> None:
+    host.publish("redis", "1.0.0")
+    charts.check(access)
+    with pytest.raises(Permanent, match=r"index\.yaml: does not exist \(HTTP 404\)"):
+        charts.check(replace(access, url=f"{host.url}/elsewhere"))
+
+
 def test_a_version_that_is_not_listed_is_named(host: ChartHost, access: RepositoryAccess, charts: Charts) -> None:
     host.publish("redis", "1.0.0")
     with pytest.raises(Permanent, match=r"/charts/index\.yaml: lists no redis 2\.0\.0; check chart and targetRevision"):

@@ -102,7 +102,10 @@ def test_a_login(tmp_path: Path, charts: Charts) -> None:
         access = access_to(host, username=USER, password=PASSWORD)
         assert charts.versions(access, "redis") == ("1.0.0",)
         assert charts.pull(access, "redis", "1.0.0").version == "1.0.0"
+        charts.check(access)
         for wrong in (access_to(host), access_to(host, username=USER, password="wr0ng-canary")):
+            with pytest.raises(Permanent, match=r"authentication failed \(HTTP 401"):
+                charts.check(wrong)
             with pytest.raises(Permanent, match=r"authentication failed \(HTTP 401, UNAUTHORIZED\)") as raised:
                 charts.versions(wrong, "redis")
             assert "canary" not in raised.value.message

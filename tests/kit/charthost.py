@@ -307,11 +307,11 @@ class TokenService(WebHost):
         if self._login and request.headers.get("authorization") != self._login:
             return Answer(401, b"canary")
         service, scope = asked_scope(request)
-        kind, name, actions = scope.split(":")
+        wanted = [part.split(":") for part in scope.split() if part]
         now = int(time.time())
         certificate = self._certificate.public_bytes(serialization.Encoding.DER)
         header = {"typ": "JWT", "alg": "ES256", "x5c": [base64.b64encode(certificate).decode()]}
-        rights = [{"type": kind, "name": name, "actions": actions.split(",")}]
+        rights = [{"type": kind, "name": name, "actions": actions.split(",")} for kind, name, actions in wanted]
         claims = {"iss": "tokens", "sub": "", "aud": service, "exp": now + 300, "nbf": now - 10, "iat": now, "jti": "1"}
         signed = ".".join(_encoded(json.dumps(part).encode()) for part in (header, {**claims, "access": rights}))
         r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))

@@ -25,6 +25,8 @@ from driftline.model.access import RepositoryAccess
 from driftline.model.errors import Permanent, Temporary
 
 _PULLED = "pulled.json"
+_ANY = "any"
+"""A name to ask with where the question is not about a chart."""
 
 
 @dataclass
@@ -53,16 +55,31 @@ class Charts:
         self._places = Places(directory / "repositories")
         self._reader = IndexReader(self.settings.allow_unsandboxed)
 
-    def versions(self, access: RepositoryAccess, chart: str) -> tuple[str, ...]:
+    def check(self, access: RepositoryAccess) -> None:
+        """Ask the host whether this repository or registry can be reached like this.
+
+        Raises Temporary or Permanent, which names the cause: host, authentication, certificate, no repository.
+        """
+        with _disk():
+            if access.kind == "oci":
+                with Web(self._reach(access), self.settings) as web:
+                    Registry(web, _ANY, _shown(access), self.settings).check()
+            else:
+                self._index(access, _ANY).fresh(_ANY)
+
+    def versions(self, access: RepositoryAccess, chart: str, fresh: bool = True) -> tuple[str, ...]:
         """All versions of a chart that the repository or registry names now, empty for a chart that it does not list.
 
-        In a registry a chart without versions is one that does not exist, which is Permanent.
+        In a registry a chart without versions is one that does not exist, which is Permanent. Without `fresh` an index
+        is asked for only if it never was: for the second chart of one look.
         """
         with _disk():
             if access.kind == "oci":
                 with self._registry(access, chart) as registry:
                     return registry.tags()
-            return tuple(dict.fromkeys(each.version for each in self._index(access, chart).fresh(chart)))
+            index = self._index(access, chart)
+            listed = index.fresh(chart) if fresh or not index.asked else index.known(chart)
+            return tuple(dict.fromkeys(each.version for each in listed))
 
     def pull(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
         """Have one version here, and say what it is. `version` is one that `versions` names; OCI: or a digest.

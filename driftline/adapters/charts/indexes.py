@@ -39,6 +39,11 @@ class Index:
         self.url = str(self._below.copy_with(path=self._below.path + "index.yaml"))
         self.shown = shown_address(self.url)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the index was read before."""
+        return self._state() is not None
+
     def fresh(self, chart: str) -> tuple[Listed, ...]:
         """The versions that the repository lists now. Callers that wait for the same index share one request."""
         called = time.time()

@@ -59,6 +59,10 @@ class Registry:
         self._web, self._name, self._shown, self._settings = web, name, shown, settings
         self._token: str | None = None
 
+    def check(self) -> None:
+        """Return if the registry answers and takes the login; raise why not."""
+        self._get(Ask(self._root(), self._settings.answer_size))
+
     def tags(self) -> tuple[str, ...]:
         """All tags, as versions: a registry cannot write `+`, Helm puts `_` in its place."""
         found: list[str] = []
@@ -97,9 +101,12 @@ class Registry:
             raise Permanent(f"{self._shown}: wants archive {layer.digest}, the registry sent {into.digest}")
 
     def _url(self, rest: str) -> str:
+        return f"{self._root()}{self._name}/{rest}"
+
+    def _root(self) -> str:
         own = self._web.reach.own
         host = f"[{own.host}]" if ":" in own.host else own.host
-        return f"{own.scheme}://{host}:{own.port}/v2/{self._name}/{rest}"
+        return f"{own.scheme}://{host}:{own.port}/v2/"
 
     def _own(self, link: str, url: str) -> str:
         """The next page, which has to be this registry's own."""
@@ -140,9 +147,7 @@ class Registry:
         there = origin_of(realm, f"{self._shown}: its token service")
         if reach.own.scheme == "https" and there.scheme != "https":
             raise Permanent(f"{self._shown}: its token service is not encrypted; the login is not sent there")
-        query = {"scope": challenge.get("scope") or f"repository:{self._name}:pull"}
-        if "service" in challenge:
-            query["service"] = challenge["service"]
+        query = {name: challenge[name] for name in ("service", "scope") if challenge.get(name)}
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
         answer = self._web.get(Ask(url, self._settings.answer_size, authorization=reach.authorization, entrusted=there))
         found = _json(answer.body, self._shown)
