@@ -208,5 +208,5 @@ def test_a_list_costs_the_same_number_of_statements_for_any_number_of_applicatio
         site.ask("POST", f"{LIST}/app-{number}/sync", body={})
     with count_statements(site.store.engine) as many:
         found = site.get(LIST)
-    assert len(found["items"]) == 20 and len(many) == len(few)
+    assert len(found["items"]) == 20 and 0 < len(many) == len(few)
     assert found["items"][5]["status"]["operationState"]["phase"] == "Running"
