@@ -91,6 +91,8 @@ class Edges:
     report: Callable[[BaseException], Any]
     """Tells Sentry."""
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    pause: Callable[[float], None] = time.sleep
+    """Waits some seconds, few enough for a worker's thread."""
     owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, thread_name_prefix="apply"))
     jobs_pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, thread_name_prefix="job"))

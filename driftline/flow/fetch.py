@@ -29,6 +29,9 @@ from driftline.model.errors import Failure, Permanent, Temporary
 KEEP_TRYING = timedelta(minutes=10)
 """Most time between two attempts at a repository that does not answer."""
 
+REST = 0.2
+"""Seconds between two fetches of a repository that is announced all the time and has nothing new."""
+
 
 def run(job: Job, edges: Edges) -> tuple[int, ...]:
     """Do one fetch job; return the jobs to go on with at once.
@@ -50,6 +53,8 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
         return _failed(job, row, uses, failure, edges)
     affected, moved = concerned(uses, fetched, credentials, edges)
     affected = sorted({*affected, *_asked(uses)})
+    if not affected and (row.refs, row.head) == (dict(fetched.refs), fetched.head):
+        _rest(job, edges)
     with edges.store.write() as db:
         repositories.set_fetched(db, row.id, dict(fetched.refs), fetched.head)
         applications.set_statuses(db, {number: {"revisions": list(found)} for number, found in moved.items()})
@@ -59,6 +64,17 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
     # The usual push concerns one application: going on with it here saves a message and a worker's wake-up.
     edges.hint([*hints(ids[1:]), *wake])
     return ids[:1]
+
+
+def _rest(job: Job, edges: Edges) -> None:
+    """Wait a moment if news were announced again while there were none.
+
+    A host that redelivers in a storm is answered by a few fetches a second instead of one after another.
+    """
+    with edges.store.read() as db:
+        now = jobs.get(db, job.id)
+    if now is not None and now.wanted > job.wanted:
+        edges.pause(REST)
 
 
 def wanted_refs(uses: Sequence[SourceUse]) -> list[str]:

@@ -1,10 +1,15 @@
 """A person asks for a look: at the cluster anew, or with a new render as well."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from deploy.localcluster.build import helm
+from driftline.adapters.git import Fetched
 from driftline.adapters.render.request import Rendered, RenderRequest
 from driftline.flow import operate
+from driftline.model.access import RepositoryAccess
 from tests.flow.installation import Installation
 
 CHART = {"app/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "app/values.yaml": "a: '1'\n"}
@@ -86,3 +91,31 @@ def test_a_plain_application_is_rendered_anew_as_well(small: Installation, monke
     small.settle()
     assert made == [name] and written(small, mark) == []
     assert small.status(name) == ("Synced", "Healthy")
+
+
+def test_a_storm_of_deliveries_without_news_is_answered_by_a_few_fetches(small: Installation) -> None:
+    small.push({"app/one.yaml": PLAIN % "'1'"})
+    small.declare()
+    small.settle()
+    paused: list[float] = []
+
+    def pause(seconds: float) -> None:
+        paused.append(seconds)
+
+    small.edges = replace(small.edges, pause=pause)
+    small.fetch()
+    small.settle()
+    assert paused == [], "one delivery is looked into at once"
+
+    ask = small.edges.mirrors.fetch
+
+    def meanwhile(access: RepositoryAccess, refs: Sequence[str]) -> Fetched:
+        if not paused:
+            small.fetch()
+        return ask(access, refs)
+
+    small.fetch()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(small.edges.mirrors, "fetch", meanwhile)
+        assert small.settle() == 2, "it was announced while it was fetched, so it is fetched again"
+    assert len(paused) == 1
