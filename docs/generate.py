@@ -1,5 +1,6 @@
 """Writes docs/settings.md from the docstrings of the settings: `python -m docs.generate`."""
 
+from itertools import groupby
 from pathlib import Path
 
 from driftline.adapters.settings import Documented, documented, is_secret
@@ -18,25 +19,13 @@ never shown or logged.
 This page is made from the source: `make docs` writes it, and a test keeps it true.
 """
 
-SECTIONS = {
-    "data_dir": "Where things are",
-    "webhook_secret_github": "Webhooks",
-    "smtp_host": "Alerts",
-    "poll_interval": "How often, how long, how much",
-    "git_deadline": "Git and rendering",
-    "cluster_private_kubeconfig": "Clusters",
-    "fast_workers": "Processes",
-}
-"""The first setting of a section, and the section's title."""
-
 
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
-    for setting in documented():
-        if title := SECTIONS.get(setting.field):
-            parts.append(f"\n## {title}\n\n| variable | default | meaning |\n|---|---|---|\n")
-        parts.append(_row(setting))
+    for title, settings in groupby(documented(), key=lambda each: each.section):
+        parts.append(f"\n## {title}\n\n| variable | default | meaning |\n|---|---|---|\n")
+        parts += [_row(setting) for setting in settings]
     return "".join(parts)
 
 

@@ -265,14 +265,27 @@ def _kept(path: Path, make: Callable[[], bytes]) -> str:
     return path.read_text().strip()
 
 
+SECTIONS = {
+    "data_dir": "Where things are",
+    "webhook_secret_github": "Webhooks",
+    "smtp_host": "Alerts",
+    "poll_interval": "How often, how long, how much",
+    "git_deadline": "Git and rendering",
+    "cluster_private_kubeconfig": "Clusters",
+    "fast_workers": "Processes",
+}
+"""The first setting of a section, and the section's title."""
+
+
 @dataclass(frozen=True)
 class Documented:
-    """One setting, for `driftline settings` and the documentation."""
+    """One setting, for `driftline settings`, the settings page and the documentation."""
 
     variable: str
     field: str
     default: str
     text: str
+    section: str
 
 
 def documented() -> Iterator[Documented]:
@@ -280,10 +293,12 @@ def documented() -> Iterator[Documented]:
     body = ast.parse(inspect.getsource(Settings)).body[0]
     assert isinstance(body, ast.ClassDef)
     defaults = {item.name: item.default for item in fields(Settings)}
+    section = ""
     for line, after in zip(body.body, body.body[1:], strict=False):
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and isinstance(after, ast.Expr):
             assert isinstance(after.value, ast.Constant)
             default = defaults[line.target.id]
             shown = f"{default.total_seconds():g}" if isinstance(default, timedelta) else str(default)
             name = line.target.id
-            yield Documented(PREFIX + name.upper(), name, shown, " ".join(str(after.value.value).split()))
+            section = SECTIONS.get(name, section)
+            yield Documented(PREFIX + name.upper(), name, shown, " ".join(str(after.value.value).split()), section)

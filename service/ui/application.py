@@ -17,9 +17,11 @@ from driftline.desired.urls import shown_url
 from driftline.drift.lines import lines
 from driftline.flow import inspect
 from driftline.flow.declare import cascades
+from driftline.flow.situation import parsed
 from driftline.model.errors import Failure
 from driftline.model.masking import scrub_value
 from driftline.model.objects import Key
+from driftline.model.scrubbing import scrub
 from service.api.shapes import confirmations
 from service.security import safe_link, safe_url
 from service.ui import diffs
@@ -267,7 +269,8 @@ def _object(row: ApplicationRow) -> dict[str, Any]:
 
 
 def _about(row: ApplicationRow) -> dict[str, Any]:
-    return {"declaration": "\n".join(lines(scrub_value(row.document)))}
+    info = [(name, text, safe_url(text)) for name, text in ((each, scrub(value)) for each, value in parsed(row).info)]
+    return {"declaration": "\n".join(lines(scrub_value(row.document))), "info": info}
 
 
 def _delete(row: ApplicationRow) -> dict[str, Any]:

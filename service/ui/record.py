@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 
 from flask import Response, abort, redirect, request, url_for
 from sqlalchemy import Connection
@@ -27,6 +28,7 @@ class Setting:
     value: str
     default: str
     text: str
+    section: str
 
     @property
     def changed(self) -> bool:
@@ -142,7 +144,7 @@ def retry_job(job_id: int) -> Response:
 def show_settings() -> Response:
     """Every setting with its meaning; of secrets only whether they are set."""
     need_system()
-    return page("settings.html", settings=settings())
+    return page("settings.html", sections=[(title, list(group)) for title, group in groupby(settings(), _section)])
 
 
 def settings() -> list[Setting]:
@@ -153,8 +155,12 @@ def settings() -> list[Setting]:
         shown = f"{value.total_seconds():g}" if isinstance(value, timedelta) else str(value)
         if is_secret(each.field):
             shown = "set, not shown" if value else ""
-        found.append(Setting(each.variable, shown, each.default, each.text))
+        found.append(Setting(each.variable, shown, each.default, each.text, each.section))
     return found
+
+
+def _section(setting: Setting) -> str:
+    return setting.section
 
 
 def _to(endpoint: str) -> Response:

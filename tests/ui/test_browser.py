@@ -116,6 +116,24 @@ def test_everything_can_be_read_named_and_reached(anyone: Reader) -> None:
         assert levels.count(1) == 1
 
 
+LINE_BREAKS = """
+[...document.querySelectorAll(arguments_)].map((each) => {
+  const range = document.createRange();
+  range.selectNodeContents(each);
+  return range.getClientRects().length;
+}).filter((lines) => lines > 1).length
+"""
+
+
+def test_line_numbers_of_a_diff_stay_on_their_line(anyone: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"--- a\n+++ b\n@@ -109998,3 +109998,3 @@\n spec:\n-  image: {'x' * 400}\n+  image: {'y ' * 300}\n z: 1\n"
+    monkeypatch.setattr(inspect, "diff", lambda *a, **k: (inspect.ObjectDiff(CHECKOUT[3], "drifted", text, ()),))
+    page = anyone.goto("/applications/checkout?tab=diff")
+    assert page.locator(".lines .number").count() == 8
+    assert page.evaluate(LINE_BREAKS.replace("arguments_", "'.lines .number, .lines .sign'")) == 0
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
 def test_a_person_signs_in_and_rolls_back_by_keyboard_alone(browser: Browser, shop: Installation, address: str) -> None:
     with Reader(browser, address) as someone:
         someone.expected = ("401",)

@@ -8,7 +8,8 @@ import pytest
 
 import service.web
 from driftline.access.policy import parse
-from driftline.adapters.store import applications, audit, jobs, outbox, syncs
+from driftline.adapters.store import applications, audit, declarations, jobs, outbox, syncs
+from driftline.adapters.store.declarations import Declaration
 from driftline.flow import inspect
 from driftline.flow.deletion import Deletion
 from driftline.model.errors import Permanent, Temporary
@@ -17,7 +18,7 @@ from driftline.model.sync import OperationPhase
 from service.ui.assets import assets
 from service.ui.mounting import DEEDS, PAGES
 from tests.ui.asking import Asker
-from tests.ui.installation import CHECKOUT, SHA, Installation, declare, plan_json, standing
+from tests.ui.installation import CHECKOUT, SHA, Installation, declare, document, plan_json, standing
 
 PATHS = (
     "/applications",
@@ -528,3 +529,25 @@ def test_links_of_annotations_are_shown_if_they_are_safe_to_click(shop: Installa
     assert '<a href="https://board.example.com/?q=a&amp;b" rel="noreferrer noopener" target="_blank">Dashboard ' in html
     assert "evil.example.com" not in html.partition('id="tab"')[0]
     assert "Click me" not in html.partition('id="tab"')[0]
+
+
+@pytest.mark.covers("OBJ-09")
+def test_what_a_declaration_says_for_people_is_shown_and_urls_are_links(shop: Installation) -> None:
+    told = {
+        "Runbook": "https://wiki.example.com/checkout?tab=1&x=2",
+        "Team": "payments <b>",
+        "Trap": "javascript:alert(1)",
+        "Old": "https://dana:hunter2@git.example.com/x",
+    }
+    info = [{"name": name, "value": text} for name, text in told.items()]
+    declared = document("checkout")
+    declared["spec"]["info"] = info
+    with shop.edges.store.write() as db:
+        declarations.declare(db, Declaration(name="checkout", document=declared))
+    shown = Asker(shop, "admin").get("/applications/checkout?tab=about").text
+    assert '<dt>Runbook</dt><dd><a href="https://wiki.example.com/checkout?tab=1&amp;x=2" rel="noreferrer noopener"' in shown
+    assert "<dt>Team</dt><dd>payments &lt;b&gt;</dd>" in shown
+    assert "<dt>Trap</dt><dd>javascript:alert(1)</dd>" in shown
+    at = shown.find("hunter2")
+    assert at < 0, shown[at - 200 : at + 50]
+    assert "<dt>Old</dt><dd>https://***@git.example.com/x</dd>" in shown
