@@ -545,7 +545,10 @@ def test_what_a_declaration_says_for_people_is_shown_and_urls_are_links(shop: In
     with shop.edges.store.write() as db:
         declarations.declare(db, Declaration(name="checkout", document=declared))
     shown = Asker(shop, "admin").get("/applications/checkout?tab=about").text
-    assert '<dt>Runbook</dt><dd><a href="https://wiki.example.com/checkout?tab=1&amp;x=2" rel="noreferrer noopener"' in shown
+    assert (
+        '<dt>Runbook</dt><dd><a href="https://wiki.example.com/checkout?tab=1&amp;x=2" rel="noreferrer noopener"'
+        in shown
+    )
     assert "<dt>Team</dt><dd>payments &lt;b&gt;</dd>" in shown
     assert "<dt>Trap</dt><dd>javascript:alert(1)</dd>" in shown
     at = shown.find("hunter2")
