@@ -4,12 +4,13 @@ One step at a time: nobody sleeps while a rollout goes on. What is waited for is
 asks for the next look.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from driftline.adapters.store import applications, jobs
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.jobs import Job
-from driftline.flow import looking, reach, removal, signals, standing, stepping
+from driftline.flow import former, looking, reach, removal, signals, standing, stepping
 from driftline.flow.desire import Cold, NotFetched, RepositoryAway, Wish
 from driftline.flow.edges import Edges
 from driftline.flow.situation import Situation, load
@@ -32,6 +33,11 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
         return ()
     if situation.row.deleting:
         removal.step(edges, situation)
+    elif (sync := situation.sync) is not None and sync.kind == former.KIND:
+        if former.only_waits(situation, sync):
+            _look(edges, replace(situation, sync=None, former_sync=sync))
+        else:
+            former.go_on(edges, situation, sync)
     elif situation.cluster is None:
         _no_cluster(edges, situation)
     else:

@@ -85,7 +85,7 @@ def _plan(run: Run, started_at: datetime, again: bool = False) -> bool:
 
 def _store_plan(run: Run, db: Connection, again: bool) -> bool:
     situation = run.situation
-    run.render_id = desire.keep(db, run.edges, run.found.wish)
+    run.render_id = situation.row.render_id if run.ask.former else desire.keep(db, run.edges, run.found.wish)
     values = _plan_values(run, run.render_id)
     if run.sync_id:
         syncs.save_step(db, situation.job, run.sync_id, **values)
@@ -98,7 +98,7 @@ def _store_plan(run: Run, db: Connection, again: bool) -> bool:
     own = [claim for claim in wished if is_child(claim.key) and not run.ask.dry_run]
     claimed = objects.claim_many(db, run.found.view.uid, situation.row.id, here)
     owned = objects.claim_many(db, OWN, situation.row.id, own)
-    if not again:
+    if not again and not run.ask.former:
         # Later on, what was written since is newer than the look.
         run.wake += standing.record(db, run.edges, run.found, run.memory, render_id=run.render_id)
     return bool(claimed.conflicts or owned.conflicts)
@@ -110,7 +110,7 @@ def _begin(run: Run, db: Connection, values: Step) -> int:
         run.situation.job,
         run.situation.row.id,
         run.kind,
-        request={**run.ask.to_json(), "target": run.found.target},
+        request={**run.ask.to_json(), "target": run.found.target, "generation": run.situation.row.generation},
         initiated_by="automated sync policy",
         automated=True,
         **values,
@@ -120,7 +120,7 @@ def _begin(run: Run, db: Connection, values: Step) -> int:
     return made
 
 
-def _plan_values(run: Run, render_id: int) -> Step:
+def _plan_values(run: Run, render_id: int | None) -> Step:
     secret = run.edges.settings.signing_key.encode()
     sealed = run.edges.sealer.seal(dump_plan(run.plan), sealed_for("sync", "plan", run.plan.digest))
     return {

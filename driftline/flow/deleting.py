@@ -56,7 +56,7 @@ class _Choice:
 class Survey:
     """What an application owns in its cluster, read and decided on; nothing is deleted yet."""
 
-    reader: Reader
+    reader: Reader | None
     seen: Mapping[Key, LiveSeen | None]
     found: _Found
     choice: _Choice
@@ -68,11 +68,18 @@ class Survey:
 
 
 def survey(edges: Edges, situation: Situation) -> Survey | None:
-    """Read everything owned; None if nothing is. Raises Failure if the cluster is away or no longer registered."""
+    """Read everything owned in a cluster; None if nothing is.
+
+    A cluster that cannot be reached, or is not registered any more, is a survey that has failed: what can be deleted
+    in others goes all the same.
+    """
     owned = {key: row for key, row in situation.owned.items() if not is_child(key)}
     if not owned:
         return None
-    reader = _reader(edges, situation, owned)
+    try:
+        reader = _reader(edges, situation, owned)
+    except Failure as failure:
+        return Survey(None, {}, _Found({}, (), (failure,)), _Choice((), {}, frozenset()))
     found = _read(situation, reader, owned)
     choice, seen = _choose(situation, reader, owned, found)
     return Survey(reader, seen, found, choice)
@@ -83,6 +90,8 @@ def delete_objects(edges: Edges, situation: Situation, made: Survey) -> str:
 
     Raises the Failure of the first object that could not be read or deleted; the others went all the same.
     """
+    if made.reader is None:
+        raise made.found.failed[0]
     _abandon_hooks(situation, made.reader)
     propagation = "background" if situation.row.delete_mode == "background" else "foreground"
     failed = [*made.found.failed, *_delete(made.reader, made.choice, made.seen, propagation)]

@@ -33,19 +33,20 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
     step: Step = {"phase": phase, "stage": "", "waiting": None, "message": message, "finished_at": now}
     situation = run.situation
     with run.edges.store.write() as db:
-        changes, raised = ({}, []) if run.ask.dry_run else outcome.status_after(run, phase, message, now)
+        changes, raised = outcome.status_after(run, phase, message, now)
         recording.save(run, db, step)
         if succeeded and outcome.counts_as_deployment(run):
             histories.append(db, outcome.deployment(run, now), situation.app.history_limit)
-        if not run.ask.dry_run:
+        if not (run.ask.dry_run or run.ask.former):
             health = outcome.health_after(run)
             changes["health_status"], changes["health_message"] = health.status, health.message
             raised += wellbeing.signals_of(situation.row, health)
         changes["last_sync_id"] = run.sync_id
         applications.set_status(db, situation.row.id, **changes)
         run.wake += signals.raise_signals(db, run.edges, raised, situation.row)
-        again = phase is OperationPhase.SUPERSEDED or outcome.behind_git(run)
-        later = now + AGAIN if outcome.repair_goes_on(run, phase) else None
+        again = phase is OperationPhase.SUPERSEDED or outcome.behind_git(run) or bool(run.ask.former and succeeded)
+        # What is left in a former cluster comes next.
+        later = now + AGAIN if outcome.repair_goes_on(run, phase) or situation.elsewhere else None
         jobs.finish(db, situation.job, run_at=now if again else later)
     if again:
         run.wake += hints((situation.job.id,), situation.job.queue)
@@ -87,7 +88,9 @@ def hold(run: Run, reason: str) -> None:
     facts = {"application": situation.row.name, "message": reason, "plan": str(run.plan)}
     signal = Signal(Condition.PLAN_HELD, f"app:{situation.row.name}", True, cause=run.plan.digest, facts=facts)
     with run.edges.store.write() as db:
-        if waited:
+        if run.ask.former:
+            pass  # It says nothing of the destination.
+        elif waited:
             # It has waited before: what this look found of drift and health is recorded as without a sync.
             run.wake += standing.record(db, run.edges, run.found, run.memory)
         else:

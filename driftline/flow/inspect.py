@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from driftline.adapters.store import applications, drifts, live, objects
-from driftline.adapters.store.applications import ApplicationRow
+from driftline.adapters.store import applications, clusters, drifts, live, objects
+from driftline.adapters.store.applications import ApplicationBrief, ApplicationRow
 from driftline.adapters.store.jobs import Job, JobState
-from driftline.adapters.store.objects import ObjectState
+from driftline.adapters.store.live import LiveRow
+from driftline.adapters.store.objects import ObjectRow, ObjectState
 from driftline.drift.diff import text_diff
 from driftline.flow import looking
 from driftline.flow.edges import Edges
@@ -63,6 +64,10 @@ class Node:
     drifted_fields: int = 0
     confirm: bool = False
     """Whether a person has to confirm its deletion."""
+    prune: bool = False
+    """Whether Git does not want it any more, so that only a prune makes the application Synced."""
+    cluster: str = ""
+    """The former cluster in which it is left; empty in the application's own."""
     seen_at: datetime | None = None
     parents: tuple[Key, ...] = field(default=())
 
@@ -142,11 +147,12 @@ def _partner(item: Any, position: int, desired: Sequence[Any]) -> Any:
 
 
 def tree(edges: Edges, name: str) -> tuple[Node, ...]:
-    """The managed objects of an application as the database knows them; asks no cluster."""
+    """The managed objects of an application as the database knows them, former clusters included; asks no cluster."""
     with edges.store.read() as db:
         row = _row(db, name)
         owned = objects.of_application(db, row.id)
-        seen = live.of_keys(db, row.cluster_id or 0, [each.key_id for each in owned])
+        known = clusters.everything(db)
+        seen = live.of_application(db, row.id)
         open_drift: dict[str, int] = {}
         for interval in drifts.page(db, row.id, only_open=True, limit=1000):
             open_drift[interval.key_id] = open_drift.get(interval.key_id, 0) + 1
@@ -154,31 +160,42 @@ def tree(edges: Edges, name: str) -> tuple[Node, ...]:
     asked = parsed(row).sync_options
     nodes = []
     for each in owned:
-        found = seen.get(each.key_id)
-        status, message = each.health_status, each.health_message
-        if each.cluster_uid == OWN and each.key.name in children:
-            status, message = children[each.key.name].health_status, children[each.key.name].health_message
-        elif found is not None:
-            status, message = found.health_status, found.health_message
-        elif each.state != ObjectState.OWNED:
-            status, message = HealthStatus.MISSING, ""
-        nodes.append(
-            Node(
-                key=each.key,
-                api_version=each.api_version,
-                uid=each.uid,
-                sync_status=_sync_word(ObjectState(each.state), each.verdict),
-                health_status=str(status),
-                health_message=message,
-                wave=each.wave,
-                state=str(each.state),
-                reason=each.reason,
-                drifted_fields=open_drift.get(each.key_id, 0),
-                confirm=wants_confirmation(asked, each.options or ()),
-                seen_at=found.seen_at if found else None,
-            )
-        )
+        at = next((cluster for cluster in known if cluster.uid == each.cluster_uid), None)
+        here = each.cluster_uid == OWN or (at is not None and at.id == row.cluster_id)
+        found = seen.get((at.id, each.key_id)) if at else None
+        node = _node(each, found, children.get(each.key.name) if each.cluster_uid == OWN else None)
+        node = replace(node, confirm=wants_confirmation(asked, each.options or ()))
+        if here:
+            node = replace(node, drifted_fields=open_drift.get(each.key_id, 0))
+        else:
+            place = at.name if at else each.cluster_uid
+            reason = f"left in cluster {place}, a former destination"
+            node = replace(node, sync_status="OutOfSync", reason=reason, prune=True, cluster=place)
+        nodes.append(node)
     return tuple(nodes)
+
+
+def _node(each: ObjectRow, found: LiveRow | None, child: ApplicationBrief | None) -> Node:
+    status, message = each.health_status, each.health_message
+    if child is not None:
+        status, message = child.health_status, child.health_message
+    elif found is not None:
+        status, message = found.health_status, found.health_message
+    elif each.state != ObjectState.OWNED:
+        status, message = HealthStatus.MISSING, ""
+    return Node(
+        key=each.key,
+        api_version=each.api_version,
+        uid=each.uid,
+        sync_status=_sync_word(ObjectState(each.state), each.verdict),
+        health_status=str(status),
+        health_message=message,
+        wave=each.wave,
+        state=str(each.state),
+        reason=each.reason,
+        prune=each.state == ObjectState.LEAVING or each.verdict is VerdictState.EXTRA,
+        seen_at=found.seen_at if found else None,
+    )
 
 
 def _sync_word(state: ObjectState, verdict: VerdictState) -> str:

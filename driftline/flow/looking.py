@@ -11,13 +11,14 @@ from driftline.flow.comparing import Compared, Comparer, Ledger
 from driftline.flow.desire import Known, Wish
 from driftline.flow.desires import Target
 from driftline.flow.edges import Edges
+from driftline.flow.places import conditions
 from driftline.flow.reading import Reader
 from driftline.flow.scan import watched
 from driftline.flow.situation import Situation
 from driftline.model.cluster import ClusterUnreachable
 from driftline.model.digests import digest
 from driftline.model.drift import Verdict, VerdictState
-from driftline.model.health import HealthStatus
+from driftline.model.health import HealthStatus, SyncStatus
 from driftline.model.objects import Key, key_of
 from driftline.model.plan import Problem
 from driftline.sync.automation import Difference
@@ -60,6 +61,15 @@ class Look:
     def target(self) -> str:
         """Names what is wanted: the render and the declaration. A commit that changes neither is no new target."""
         return digest([self.wish.key, self.situation.app.document.get("spec")])
+
+    @property
+    def left_behind(self) -> list[tuple[str, str]]:
+        """Conditions that tell of objects in clusters that the application was moved away from."""
+        return conditions(self.situation)
+
+    def shown(self, status: SyncStatus) -> SyncStatus:
+        """The status for people: not in sync while objects are left in a former cluster."""
+        return SyncStatus.OUT_OF_SYNC if status is SyncStatus.SYNCED and self.situation.elsewhere else status
 
     @property
     def drifted(self) -> Mapping[Key, Verdict]:

@@ -13,6 +13,7 @@ from driftline.desired import revision as revisions
 from driftline.flow.declare import cascades
 from driftline.flow.deletion import begun
 from driftline.flow.edges import Edges
+from driftline.flow.former import KIND as FORMER
 from driftline.flow.memory import Memory, pin_json
 from driftline.flow.situation import parsed
 from driftline.flow.subjects import app_request, fetch_request, hints
@@ -269,6 +270,8 @@ def _create(
 ) -> int:
     if row.deleting:
         raise Permanent(f"Application {row.name}: is being deleted")
+    # A prune in a former cluster that waits for a person makes room, and is planned anew afterwards.
+    syncs.give_way(db, row.id, FORMER)
     sync_id = syncs.create(
         db,
         row.id,

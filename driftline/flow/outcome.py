@@ -19,7 +19,11 @@ from driftline.sync import texts
 
 
 def status_after(run: Run, phase: OperationPhase, message: str, now: datetime) -> tuple[Changes, list[Signal]]:
-    """The application's status after the sync, and what people hear of it."""
+    """The application's status after the sync, and what people hear of it. A dry run has changed neither."""
+    if run.ask.dry_run:
+        return {}, []
+    if run.ask.former:
+        return {}, signals_of(run, phase, message, SyncStatus.UNKNOWN)
     situation = run.situation
     written = {key for key, result in run.results.items() if result.status is ResultStatus.SYNCED}
     extras = run.found.extras - run.gone - run.released
@@ -36,14 +40,16 @@ def status_after(run: Run, phase: OperationPhase, message: str, now: datetime) -
         extras,
         run.found.problems,
     )
-    pairs = [(each.type, each.message) for each in status.conditions]
+    pairs = [(each.type, each.message) for each in status.conditions] + run.found.left_behind
     if phase in (OperationPhase.FAILED, OperationPhase.ERROR):
         revision = (run.found.wish.revisions or ("",))[0][:12]
         pairs.append(("SyncError", texts.failed_attempt(revision, message)))
     memory = run.memory if run.kind == "self-heal" else run.memory.with_attempt(run.attempt(phase, message))
     summary = {**(standing.summary_of(run.edges, run.found)), "outOfSync": len(status.out_of_sync)}
+    if situation.elsewhere and run.ask.prune and run.ask.only is None:
+        summary["pruneFormer"] = True
     changes: Changes = {
-        "sync_status": status.status,
+        "sync_status": run.found.shown(status.status),
         "conditions": standing.conditions_json(situation, pairs, now),
         "checked_at": now,
         "self_heal": memory.to_json(),
@@ -89,7 +95,7 @@ def _how(run: Run) -> str:
 
 def counts_as_deployment(run: Run) -> bool:
     """Whether the sync is one for the history: not a partial one, a dry run or a repair."""
-    return run.ask.only is None and not run.ask.dry_run and run.kind not in ("self-heal", "delete")
+    return run.ask.only is None and not run.ask.dry_run and run.kind not in ("self-heal", "delete", "former")
 
 
 def _ends_pin(run: Run) -> bool:

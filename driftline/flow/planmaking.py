@@ -33,6 +33,8 @@ class Ask:
     """Whether a person has confirmed deletions since the sync began, by the annotation on the Application."""
     dry_run: bool = False
     deleting: bool = False
+    former: str = ""
+    """The uid of a former cluster of which the rest is pruned; empty for a sync of the destination."""
     hooks_ran: bool = False
     """Whether the operation has run its hooks before it was held."""
     exists: frozenset[Key] = frozenset()
@@ -49,6 +51,7 @@ class Ask:
             "sync_options": list(self.sync_options) if self.sync_options is not None else None,
             "force": self.force,
             "dry_run": self.dry_run,
+            **({"former": self.former} if self.former else {}),
         }
 
     @classmethod
@@ -62,6 +65,7 @@ class Ask:
             sync_options=tuple(given) if given is not None else None,
             force=bool(found.get("force")),
             dry_run=bool(found.get("dry_run")),
+            former=str(found.get("former") or ""),
         )
 
 

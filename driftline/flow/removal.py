@@ -17,6 +17,7 @@ from driftline.flow.deletehooks import DeletionHooks, HookFailed
 from driftline.flow.deleting import Survey, delete_objects, survey
 from driftline.flow.deletion import Deletion, begun
 from driftline.flow.edges import Edges
+from driftline.flow.places import everywhere
 from driftline.flow.situation import Situation
 from driftline.flow.subjects import app_request, hints
 from driftline.model.alert import Condition, Signal
@@ -57,22 +58,34 @@ def step(edges: Edges, situation: Situation) -> None:
 
 def _dismantle(edges: Edges, situation: Situation) -> _Left | None:
     """Hooks before, then children and objects, then hooks after. What is left of it, None once all is gone."""
-    made = survey(edges, situation)
-    if made is not None and made.unconfirmed:
-        why = f"{texts.deletion_confirmation(made.unconfirmed)}; app confirm-deletion allows it"
-        return _Left(why, replace(Deletion.of(situation.row), waits=made.unconfirmed))
+    surveys = [(each, survey(edges, each)) for each in everywhere(situation)]
+    unconfirmed = tuple(key for _, made in surveys if made is not None for key in made.unconfirmed)
+    if unconfirmed:
+        why = f"{texts.deletion_confirmation(unconfirmed)}; app confirm-deletion allows it"
+        return _Left(why, replace(Deletion.of(situation.row), waits=unconfirmed))
     hooks = DeletionHooks.of(edges, situation)
-    left = hooks.run(Phase.PRE_SYNC) or _delete_all(edges, situation, made) or hooks.run(Phase.POST_SYNC)
+    left = hooks.run(Phase.PRE_SYNC) or _delete_all(edges, situation, surveys) or hooks.run(Phase.POST_SYNC)
     if left:
         return _Left(left, replace(hooks.deletion, waits=()))
     hooks.clear_away()
     return None
 
 
-def _delete_all(edges: Edges, situation: Situation, made: Survey | None) -> str:
-    """Children and objects side by side; what is left of both, in words, or empty."""
+def _delete_all(edges: Edges, situation: Situation, surveys: Sequence[tuple[Situation, Survey | None]]) -> str:
+    """Children and the objects of every cluster side by side; what is left of it all, in words, or empty.
+
+    Raises the first Failure, after everything else was asked for.
+    """
     left = _delete_children(edges, situation)
-    return (delete_objects(edges, situation, made) if made is not None else "") or left
+    failed: list[Failure] = []
+    for place, made in surveys:
+        try:
+            left = (delete_objects(edges, place, made) if made is not None else "") or left
+        except Failure as failure:
+            failed.append(failure)
+    if failed:
+        raise failed[0]
+    return left
 
 
 def _delete_children(edges: Edges, situation: Situation) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Connection
 
-from driftline.adapters.store import live, objects, repositories, subjects
+from driftline.adapters.store import clusters, live, objects, repositories, subjects
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.jobs import Job
@@ -45,6 +45,10 @@ class Situation:
     """What it still owns in another cluster, after its destination was changed."""
     live: Mapping[str, LiveRow]
     marks: Marks
+    formers: tuple[ClusterRow, ...] = ()
+    """The registered clusters among those of `elsewhere`."""
+    former_sync: SyncRow | None = None
+    """A sync of a former cluster that waits for a person, and keeps nobody from looking after the destination."""
     credentials: tuple[RepositoryAccess, ...] = field(default=(), repr=False)
     """How to reach each source's repository."""
 
@@ -70,6 +74,8 @@ def read(db: Connection, job: Job, application_id: int, edges: Edges) -> Situati
     here = {cluster.uid if cluster else "", OWN}
     seen = live.of_application(db, row.id) if everything else {}
     sources = repositories.of_application(db, row.id)
+    elsewhere = tuple(each for each in everything if each.cluster_uid not in here)
+    uids = {each.cluster_uid for each in elsewhere}
     return Situation(
         job=job,
         row=row,
@@ -79,7 +85,8 @@ def read(db: Connection, job: Job, application_id: int, edges: Edges) -> Situati
         credentials=tuple(access.repository(db, edges, each) for each in sources),
         sync=subject.sync,
         owned={each.key: each for each in everything if each.cluster_uid in here},
-        elsewhere=tuple(each for each in everything if each.cluster_uid not in here),
+        elsewhere=elsewhere,
+        formers=tuple(each for each in clusters.everything(db) if each.uid in uids) if uids else (),
         live={key_id: each for (cluster_id, key_id), each in seen.items() if cluster_id == row.cluster_id},
         marks=Marks(edges.installation, row.name),
     )

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from driftline.adapters import metrics
-from driftline.adapters.store import applications, drifts, jobs, live, objects
+from driftline.adapters.store import applications, drifts, jobs, live, objects, syncs
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.drifts import FieldFound
 from driftline.adapters.store.live import LiveRow
@@ -16,7 +16,7 @@ from driftline.adapters.store.objects import ObjectChanges, ObjectState
 from driftline.adapters.taskqueue import Hint
 from driftline.alerts.texts import drift_facts
 from driftline.drift.projection import owned_digest
-from driftline.flow import observe, signals, stepping, wellbeing
+from driftline.flow import former, observe, signals, stepping, wellbeing
 from driftline.flow.children import is_child
 from driftline.flow.edges import Edges
 from driftline.flow.looking import Look
@@ -31,6 +31,8 @@ from driftline.model.objects import Key, Object
 from driftline.sync.automation import AutoSeen, Start, Stay, drift_fingerprint, should_sync
 from driftline.sync.fights import Fight, Flip, fights
 from driftline.sync.hooks import HookType, hook_types
+
+NOT_IN_GIT = "Git does not name it any more"
 
 UNREAD = timedelta(seconds=30)
 """When to look again at objects that could not be read."""
@@ -50,12 +52,27 @@ def decide(edges: Edges, found: Look) -> None:
     if isinstance(choice, Start) and choice.only is not None and choice.only <= {key for key, _ in choice.leave}:
         choice = Stay("; ".join(str(fight) for fight in found_fights))
     if isinstance(choice, Start):
+        if situation.former_sync is not None:
+            with edges.store.write() as db:
+                syncs.give_way(db, situation.row.id, former.KIND)
         stepping.start(edges, found, choice, memory)
         return
+    waits = situation.former_sync is not None
+    place = None if waits or not situation.elsewhere else former.due(edges, found, _prunes_former(found, edges.now()))
     with edges.store.write() as db:
         wake = record(db, edges, found, memory, error=choice.error)
-        jobs.finish(db, situation.job, run_at=_again(choice, found, edges))
+        if place is None:
+            jobs.finish(db, situation.job, run_at=_again(choice, found, edges))
     edges.hint(wake)
+    if place is not None:
+        former.start(edges, found, place, memory)
+
+
+def _prunes_former(found: Look, now: datetime) -> bool:
+    """Whether what is left in a former cluster is to be pruned: by automation, or because a person has said so."""
+    automated = found.situation.app.automated
+    pruning = automated is not None and automated.prune and not _paused(found.situation.row.paused, now)
+    return pruning or _asked_to_prune_former(found)
 
 
 def auto_seen(found: Look, memory: Memory, found_fights: Sequence[Fight], now: datetime) -> AutoSeen:
@@ -95,7 +112,7 @@ def _until(paused: Mapping[str, Any] | None) -> datetime | None:
 
 def _again(choice: Stay, found: Look, edges: Edges) -> datetime | None:
     """When to look again by itself: the first of the times that may change the choice, or what is known."""
-    unread = edges.now() + UNREAD if found.status.unknown else None
+    unread = edges.now() + UNREAD if found.status.unknown or found.situation.elsewhere else None
     moments = (choice.again_at, _until(found.situation.row.paused), unread)
     return min((at for at in moments if at is not None and at > edges.now()), default=None)
 
@@ -135,11 +152,11 @@ def record(
     now = edges.now()
     wake = record_objects(db, edges, found)
     health = _health(found)
-    pairs = [(each.type, each.message) for each in found.status.conditions]
+    pairs = [(each.type, each.message) for each in found.status.conditions] + found.left_behind
     if error:
         pairs.append(("SyncError", error))
     changes: Changes = {
-        "sync_status": found.status.status,
+        "sync_status": found.shown(found.status.status),
         "revisions": list(found.wish.revisions),
         "conditions": conditions_json(situation, pairs, now),
         "checked_at": now,
@@ -190,6 +207,9 @@ def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
             changed["verdict"] = VerdictState.SYNCED if verdict.state is VerdictState.SYNCED else verdict.state
             changed["verdict_until"] = now + DRY_RUN_LASTS if verdict.reason else None
         changes[key] = changed
+    for key in found.extras:
+        if situation.owned[key].verdict is not VerdictState.EXTRA and not is_child(key):
+            changes[key] = {"verdict": VerdictState.EXTRA, "reason": NOT_IN_GIT}
     objects.save_many(db, found.view.uid, situation.row.id, changes)
     bodies = {key: body for key, body in found.compared.bodies.items() if key in situation.owned}
     sightings = [observe.sighting(key, body) for key, body in bodies.items() if body is not None]
@@ -338,9 +358,15 @@ def summary_of(edges: Edges, found: Look) -> dict[str, Any]:
         "outOfSync": len(found.status.out_of_sync),
         "isAppOfApps": any(is_child(key) for key in found.wanted),
         "commits": _commits(edges, found),
+        **({"pruneFormer": True} if found.situation.elsewhere and _asked_to_prune_former(found) else {}),
         "deletionHooks": sorted({str(kind) for body in found.wish.desired.hooks for kind in _in_deletion(body)}),
         "tool": found.wish.inputs[0].tool if found.wish.inputs else (found.situation.row.summary or {}).get("tool", ""),
     }
+
+
+def _asked_to_prune_former(found: Look) -> bool:
+    """Whether a person has synced with prune since the application was moved."""
+    return bool((found.situation.row.summary or {}).get("pruneFormer"))
 
 
 def _in_deletion(body: Object) -> list[HookType]:

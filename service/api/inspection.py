@@ -71,7 +71,7 @@ def managed(asked: Arguments, row: ApplicationRow) -> Response:
     """Each managed object as Git wants it, as it is in the cluster, and what differs; a page at a time, by key."""
     edges, limit = here(), limit_of(asked)
     wanted = {key_of(body): body for body in inspect.manifests(edges, row.name)}
-    nodes = {node.key: node for node in inspect.tree(edges, row.name)}
+    nodes = {node.key: node for node in inspect.tree(edges, row.name) if not node.cluster}
     differences = {each.key: each for each in inspect.diff(edges, row.name)}
     keys = sorted(key for key in {*wanted, *nodes} if _asked_for(key, asked))
     start = before_of(asked) or 0

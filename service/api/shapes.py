@@ -170,10 +170,11 @@ def resource(node: Node) -> dict[str, Any]:
         "status": node.sync_status,
         "health": health_of(node),
         "syncWave": node.wave,
-        "requiresPruning": node.state == "leaving",
+        "requiresPruning": node.prune,
         "requiresDeletionConfirmation": node.confirm,
         "driftedFields": node.drifted_fields,
         **({"message": node.reason} if node.reason else {}),
+        **({"cluster": node.cluster} if node.cluster else {}),
     }
 
 

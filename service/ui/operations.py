@@ -16,6 +16,7 @@ KINDS = {
     "self-heal": "Repair of drift",
     "rollback": "Rollback",
     "delete": "Deletion",
+    "former": "Prune in a former cluster",
 }
 RISKY = frozenset({Op.PRUNE, Op.RECREATE})
 """What deletes a live object."""

@@ -236,6 +236,13 @@ def supersede(db: Connection, revisions: Mapping[int, str]) -> None:
         db.execute(change.where(sync.c.application_id == application_id).values(superseded_by=revision))
 
 
+def give_way(db: Connection, application_id: int, kind: str) -> None:
+    """End the open sync of an application if it is of this kind and waits for a person: something else comes first."""
+    change = update(sync).where(sync.c.application_id == application_id, OPEN_SYNC, sync.c.kind == kind)
+    change = change.where(sync.c.phase == OperationPhase.HELD)
+    db.execute(change.values(phase=OperationPhase.SUPERSEDED, stage="", waiting=None, finished_at=db_now()))
+
+
 def approve(db: Connection, sync_id: int, plan_digest: str, approved: Any) -> bool:
     """Record what a person allowed (`{by, at, keys}`) for exactly the plan shown; False if it is another by now."""
     change = update(sync).where(sync.c.id == sync_id, sync.c.plan_digest == plan_digest, OPEN_SYNC)
