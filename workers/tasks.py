@@ -3,6 +3,7 @@
 import gc
 import logging
 import sys
+import threading
 from typing import Any
 
 from billiard import current_process
@@ -15,6 +16,7 @@ from driftline.flow import work
 from driftline.flow.assemble import close_edges, edges_of_this_process
 from driftline.flow.edges import Edges
 from driftline.flow.tidy import tidy
+from driftline.flow.warming import warm
 from workers.app import celery
 
 
@@ -55,7 +57,9 @@ def _before_fork(**_: Any) -> None:
 def _after_fork(**_: Any) -> None:
     node = next((word.partition("@")[0] for word in sys.argv if "@" in word), "worker")
     metrics.setup(read_settings().data_dir / "metrics", f"worker-{node}", str(getattr(current_process(), "index", 0)))
-    edges_of_this_process("worker")
+    edges = edges_of_this_process("worker")
+    if node == "fast":
+        threading.Thread(target=warm, args=(edges,), name="warming", daemon=True).start()
 
 
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]
