@@ -66,7 +66,7 @@ def may_deploy(project: Project, application: Application, cluster: Collection[s
     reasons = [
         f"spec.source.repoURL: {source.repo_url} is not permitted in project '{project.name}'"
         for source in application.sources
-        if not _source_allowed(project, source.repo_url)
+        if not source_allowed(project, source.repo_url)
     ]
     target = application.destination
     names = [name for name in (*(cluster or ()), target.server, target.name) if name]
@@ -101,7 +101,7 @@ def may_hold(
     return cluster is None or _destination_allowed(project, list(cluster), namespace)
 
 
-def _source_allowed(project: Project, url: str) -> bool:
+def source_allowed(project: Project, url: str) -> bool:
     """Whether an entry covers the URL and no `!` entry refuses it; `*` and `?` stop at a slash, a lone `*` is all."""
     wanted, covered = normalise(url), False
     for entry in project.source_repos:

@@ -7,19 +7,16 @@ The tool will run in a directory where the source's repository stands as `repo/`
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
+from driftline.desired.dependencies import Gathering, Supplier
 from driftline.desired.environment import Environment
 from driftline.desired.globs import is_glob, matches
 from driftline.desired.lookup import Found
 from driftline.desired.material import Material
-from driftline.desired.paths import below, inside, join
-from driftline.desired.semver import parse_range, parse_version
-from driftline.desired.tools import CHART
+from driftline.desired.paths import inside
 from driftline.desired.tree import EntryKind
-from driftline.formats.yaml import Limits, load_documents
 from driftline.model.application import Application, HelmOptions
 from driftline.model.errors import Permanent
 
@@ -27,9 +24,7 @@ REPOSITORY, REFERENCES = "repo", "refs"
 VALUES_FILE = "source.helm.values.yaml"
 """Where the values of the source itself are written; the name is what people read in Helm's errors."""
 
-_LIMITS = Limits(size=1024 * 1024)
 _RELEASE_NAME = 53
-_MOST_NESTED = 10
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _RANDOM = re.compile(
     rb"\{\{[^}]*\b(rand(?:Alpha|AlphaNum|Numeric|Ascii|Bytes|Int)|gen(?:PrivateKey|CA|SelfSignedCert|SignedCert)\w*"
@@ -50,6 +45,9 @@ class ChartRender:
     directory: Found
     globbed: dict[tuple[str, str], str] = field(default_factory=dict)
     """(ref, directory) -> object id of directories in which globs looked for value files."""
+    supplier: Supplier | None = None
+    """Gives charts of other repositories; without it Helm says which are missing."""
+    gathering: Gathering = field(init=False)
 
     def arguments(self, kube_version: str, api_versions: tuple[str, ...]) -> list[str]:
         """What follows `helm template`; fills the materials. Raises Permanent naming the field that is wrong."""
@@ -87,7 +85,8 @@ class ChartRender:
 
     def _read_chart(self) -> None:
         self.own.add_directory(self.directory)
-        add_dependencies(self.own, self.directory.path, self.directory.path, depth=0)
+        self.gathering = Gathering(self.own, self.supplier)
+        self.gathering.add(self.directory.path, self.directory.path)
 
     def _values(self) -> list[str]:
         found: list[str] = []
@@ -177,90 +176,6 @@ def escaped(value: str) -> str:
     return re.sub(r"(?<!\\),", r"\\,", value)
 
 
-def add_dependencies(material: Material, chart: str, target: str, depth: int) -> None:
-    """Put the `file://` dependencies of the chart at `chart` into the charts/ folder below `target`, and theirs too.
-
-    Helm takes unpacked charts there, so that no `helm dependency build` has to run. A chart that is in charts/
-    already stays. Raises Permanent naming the dependency.
-    """
-    file, metadata = read_chart(material, chart)
-    if depth > _MOST_NESTED:
-        raise Permanent(f"{file}: dependencies are nested more than {_MOST_NESTED} deep")
-    vendored = _vendored(material, chart)
-    for dependency in dependencies(material, chart, metadata):
-        name, repository = dependency.get("name"), dependency.get("repository")
-        if not isinstance(name, str) or not isinstance(repository, str) or not repository.startswith("file://"):
-            continue
-        if not plain_name(name):
-            raise Permanent(f"{file}: dependency {name[:80]!r}: cannot be a chart's name")
-        if name in vendored or any(re.match(re.escape(name) + r"-v?\d.*\.tgz$", each) for each in vendored):
-            continue
-        source = _dependency_directory(material, file, chart, target, name, repository)
-        _check_version(file, dependency, read_chart(material, source)[1])
-        _copy(material, source, f"{target}/charts/{name}".lstrip("/"))
-        add_dependencies(material, source, f"{target}/charts/{name}".lstrip("/"), depth + 1)
-
-
-def _dependency_directory(material: Material, file: str, chart: str, target: str, name: str, repository: str) -> str:
-    """The directory that a `file://` repository names, added to the material."""
-    try:
-        found = material.find(join(chart, repository.removeprefix("file://")))
-    except Permanent:
-        raise Permanent(f"{file}: dependency {name}: {repository} leads out of the repository") from None
-    if found is None or not found.directory:
-        raise Permanent(f"{file}: dependency {name}: {repository}: no such directory")
-    if below(chart, found.path) or below(target, found.path):
-        raise Permanent(f"{file}: dependency {name}: {repository}: holds the chart that depends on it")
-    material.add_directory(found)
-    return found.path
-
-
-def _copy(material: Material, source: str, target: str) -> None:
-    """Let the files of directory `source`, and files that links in it stand for, stand below `target` as well."""
-    for path in list(material.files):
-        if below(path, source):
-            material.copies[f"{target}/{path[len(source) :].lstrip('/')}"] = path
-    for path, real in list(material.links.items()):
-        if below(path, source):
-            place = f"{target}/{path[len(source) :].lstrip('/')}"
-            for file in [each for each in material.files if below(each, real)]:
-                material.copies[place + file[len(real) :]] = file
-    if len(material.copies) > material.bounds.files:
-        raise Permanent(f"{target}: its dependencies hold more than {material.bounds.files} files")
-
-
-def _check_version(file: str, wanted: Mapping[str, Any], chart: Mapping[str, Any]) -> None:
-    """Refuse a dependency of the wrong version: Helm would leave it out without a word."""
-    text, version = str(wanted.get("version") or "*"), parse_version(str(chart.get("version", "")))
-    allowed = parse_range(text)
-    exact = parse_version(text)
-    if (
-        version is None
-        or allowed is None
-        or allowed.admits(version)
-        or (exact and exact.precedence == version.precedence)
-    ):
-        return
-    raise Permanent(
-        f"{file}: dependency {wanted['name']}: wants version {text}, its Chart.yaml says {version.original}"
-    )
-
-
-def read_chart(material: Material, directory: str) -> tuple[str, dict[str, Any]]:
-    """Path and content of a Chart.yaml. Raises Permanent if there is none or its name could be a path."""
-    path = join(directory, CHART)
-    found = material.find(path)
-    if found is None or not found.file:
-        raise Permanent(f"{directory or '.'}: has no {CHART}")
-    documents = load_documents(material.lookup.tree.read([found.path])[found.path], path, _LIMITS)
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise Permanent(f"{path}: want one map")
-    name = documents[0].get("name")
-    if not isinstance(name, str) or not plain_name(name):
-        raise Permanent(f"{path}: name: {str(name)[:80]!r} cannot be a chart's name")
-    return path, documents[0]
-
-
 def random_templates(contents: Mapping[str, bytes]) -> tuple[str, ...]:
     """Warnings of templates that give something else each time: what they make drifts with each new render."""
     found = []
@@ -268,27 +183,3 @@ def random_templates(contents: Mapping[str, bytes]) -> tuple[str, ...]:
         if "/templates/" in f"/{path}" and "/tests/" not in path and (match := _RANDOM.search(content)):
             found.append(f"{path}: uses {match[1].decode()}: what it makes is another with each new render")
     return tuple(sorted(found))
-
-
-def plain_name(name: str) -> bool:
-    """Whether a chart's name is a name and not a path."""
-    return bool(name) and name not in (".", "..") and not re.search(r"[/\\\x00-\x1f]", name)
-
-
-def dependencies(material: Material, chart: str, metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The dependencies that a chart declares, in Chart.yaml or in requirements.yaml (charts of apiVersion v1)."""
-    declared = metadata.get("dependencies")
-    old = material.lookup.find(join(chart, "requirements.yaml"))
-    if declared is None and old is not None and old.file:
-        path = join(chart, "requirements.yaml")
-        for document in load_documents(material.lookup.tree.read([old.path])[old.path], path, _LIMITS):
-            declared = document.get("dependencies") if isinstance(document, dict) else None
-    return [each for each in declared if isinstance(each, dict)] if isinstance(declared, list) else []
-
-
-def _vendored(material: Material, chart: str) -> set[str]:
-    """Names in a chart's charts/ folder."""
-    found = material.lookup.find(join(chart, "charts"))
-    if found is None or not found.directory:
-        return set()
-    return {entry.path.rpartition("/")[2] for entry in material.lookup.tree.list(found.path)}

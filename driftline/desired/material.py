@@ -30,6 +30,8 @@ class Material:
     links: dict[str, str] = field(default_factory=dict)
     copies: dict[str, str] = field(default_factory=dict)
     """Files that are to stand in a second place as well: new path -> path in the tree."""
+    grafts: dict[str, "Material"] = field(default_factory=dict)
+    """Files of other trees that are to stand here as well: path of their root -> what is taken of them."""
     directories: dict[str, str] = field(default_factory=dict)
     """Whole directories: path -> object id."""
     absent: set[str] = field(default_factory=set)
@@ -86,10 +88,13 @@ class Material:
 
     def check_size(self) -> None:
         """Raise Permanent if all of it together is too large."""
+        if (total := self._size()) > self.bounds.size:
+            raise Permanent(f"{next(iter(self.files))}: {total} bytes would be needed to render this, too many")
+
+    def _size(self) -> int:
         total = sum(entry.size for entry in self.files.values())
         total += sum(self.files[source].size for source in self.copies.values() if source in self.files)
-        if total > self.bounds.size:
-            raise Permanent(f"{next(iter(self.files))}: {total} bytes would be needed to render this, too many")
+        return total + sum(graft._size() for graft in self.grafts.values())
 
     def items(self) -> Mapping[str, str]:
         """Path -> object id of all that is read: whole directories by their tree, other files by themselves."""
@@ -107,7 +112,10 @@ class Material:
         return entry.oid if entry is not None else ""
 
     def contents(self) -> dict[str, bytes]:
-        """The content of every file, copies included, read in one round trip."""
+        """The content of every file, copies and grafts included, read in one round trip for each tree."""
         self.check_size()
         read = self.lookup.tree.read(self.files) if self.files else {}
-        return {**read, **{path: read[source] for path, source in self.copies.items()}}
+        found = {**read, **{path: read[source] for path, source in self.copies.items()}}
+        for place, graft in self.grafts.items():
+            found |= {f"{place}/{path}": content for path, content in graft.contents().items()}
+        return found

@@ -11,10 +11,18 @@ from driftline.adapters.store.repositories import RepositoryRow
 from driftline.flow.edges import Edges
 from driftline.model.access import ClusterAccess, RepositoryAccess
 
-REPOSITORY_FIELDS = ("username", "password", "bearer_token", "ssh_private_key", "proxy")
+REPOSITORY_FIELDS = ("username", "password", "bearer_token", "ssh_private_key", "proxy", "client_key")
 """What of a repository's access is sealed; the rest is in its options."""
 
-OPEN_FIELDS = ("known_hosts", "ca", "insecure")
+OPEN_FIELDS = (
+    "known_hosts",
+    "ca",
+    "insecure",
+    "no_proxy",
+    "client_certificate",
+    "pass_credentials",
+    "plain_http",
+)
 
 
 def repository(db: Connection, edges: Edges, row: RepositoryRow) -> RepositoryAccess:
@@ -31,6 +39,7 @@ def repository(db: Connection, edges: Edges, row: RepositoryRow) -> RepositoryAc
     open_values = {name: options[name] for name in OPEN_FIELDS if name in options}
     return RepositoryAccess(
         url=row.url,
+        kind=row.kind,
         identity=holder.hook_id,
         **{name: secret[name] for name in REPOSITORY_FIELDS if name in secret},
         **open_values,

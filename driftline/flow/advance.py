@@ -11,7 +11,8 @@ from driftline.adapters.store import applications, jobs
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.jobs import Job
 from driftline.flow import former, looking, reach, removal, signals, standing, stepping
-from driftline.flow.desire import Cold, NotFetched, RepositoryAway, Wish
+from driftline.flow.dependencies import Cold
+from driftline.flow.desire import NotFetched, RepositoryAway, Wish
 from driftline.flow.edges import Edges
 from driftline.flow.situation import Situation, load
 from driftline.flow.subjects import fetch_request, hints

@@ -7,7 +7,7 @@ import threading
 import structlog
 
 from driftline.adapters import logs, sentry
-from driftline.adapters.charts import ChartSettings
+from driftline.adapters.charts import Charts, ChartSettings
 from driftline.adapters.cluster import cluster as cluster_adapter
 from driftline.adapters.git import GitSettings, Mirrors
 from driftline.adapters.notify import NotifySettings, SlackSettings, SmtpSettings, WebhookSettings
@@ -56,6 +56,7 @@ def make_edges(settings: Settings) -> Edges:
         ),
         sealer=Sealer(parse_keys(settings.sealing_keys)),
         mirrors=Mirrors(settings.mirrors_dir, git_settings(settings)),
+        charts=Charts(settings.charts_dir, chart_settings(settings)),
         renderers=Renderers(render_settings(settings)),
         clusters=Clusters(lambda access: cluster_adapter.connect(access, settings)),
         notify=notify_settings(settings),

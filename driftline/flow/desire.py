@@ -19,6 +19,7 @@ from driftline.desired.inputs import Inputs
 from driftline.desired.revision import Tracked
 from driftline.desired.tree import Tree
 from driftline.flow.commits import commit_fetched
+from driftline.flow.dependencies import Cold, Pantry
 from driftline.flow.desires import Target
 from driftline.flow.edges import Edges
 from driftline.flow.situation import Situation
@@ -133,7 +134,7 @@ def wish(
     ]
     named = {source.ref: tree for source, tree in zip(app.sources, trees, strict=True) if source.ref}
     requests = [
-        RenderRequest(app, source, tree, named, target.version, target.api_versions)
+        RenderRequest(app, source, tree, named, target.version, target.api_versions, Pantry(edges, app, fast))
         for source, tree in zip(app.sources, trees, strict=True)
         if source.path or source.chart or not source.ref
     ]
@@ -183,10 +184,6 @@ def tree_at(edges: Edges, credentials: RepositoryAccess, source: Source, commit:
 def cold(inputs: Inputs) -> bool:
     """Whether a render starts a tool: that is for the slow workers, so that no push waits behind it."""
     return not inputs.tool.lower().startswith("directory")
-
-
-class Cold(Temporary):
-    """The render has to start a tool; that belongs to the slow workers."""
 
 
 def stored_wish(edges: Edges, app: Application, render_id: int, revisions: Sequence[str], target: Target) -> Wish:

@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import Connection
 from structlog.typing import FilteringBoundLogger
 
+from driftline.adapters.charts import Charts
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.adapters.git import Mirrors
 from driftline.adapters.notify import NotifySettings
@@ -80,6 +81,7 @@ class Edges:
     store: Store
     sealer: Sealer
     mirrors: Mirrors
+    charts: Charts
     renderers: Renderers
     clusters: Clusters
     notify: NotifySettings
@@ -179,6 +181,7 @@ class Edges:
         self.flush()
         self.renderers.close()
         self.mirrors.close()
+        self.charts.close()
         self.jobs_pool.shutdown(wait=True)
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.store.dispose()

@@ -1,4 +1,4 @@
-"""Clean up what belongs to this machine: Git mirrors. Once in ten minutes, by whichever process comes first."""
+"""Clean up what belongs to this machine: mirrors and charts. Once in ten minutes, by whichever process comes first."""
 
 import time
 
@@ -21,10 +21,11 @@ def tidy(edges: Edges) -> bool:
 
 
 def _run(edges: Edges) -> None:
-    try:
-        report = edges.mirrors.housekeeping()
-    except Exception as error:
-        edges.log.exception("mirrors not tidied")
-        edges.report(error)
-    else:
-        edges.log.info("mirrors tidied", report=str(report))
+    for what, tidied in (("mirrors", edges.mirrors.housekeeping), ("charts", edges.charts.housekeeping)):
+        try:
+            report = tidied()
+        except Exception as error:
+            edges.log.exception(f"{what} not tidied")
+            edges.report(error)
+        else:
+            edges.log.info(f"{what} tidied", report=str(report))

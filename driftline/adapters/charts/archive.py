@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from driftline.adapters.charts.settings import ChartSettings
 from driftline.adapters.http.gunzip import NotGzip, gunzipped
-from driftline.desired.chart import plain_name
+from driftline.desired.chartfile import plain_name
 from driftline.desired.tools import CHART
 from driftline.formats.yaml import Limits, load_documents
 from driftline.model.errors import Permanent

@@ -4,7 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -18,13 +20,13 @@ from driftline.adapters.charts.registry import Registry, registry_base
 from driftline.adapters.charts.settings import ChartSettings
 from driftline.adapters.charts.tree import ChartTree
 from driftline.adapters.charts.web import Ask, Web, shown_address
-from driftline.desired.chart import plain_name
-from driftline.desired.semver import parse_version
+from driftline.desired.chartfile import plain_name
+from driftline.desired.semver import parse_range, parse_version
 from driftline.formats.charts import Listed
 from driftline.model.access import RepositoryAccess
 from driftline.model.errors import Permanent, Temporary
 
-_PULLED = "pulled.json"
+_PULLED, _CHOSEN = "pulled.json", "chosen.json"
 _ANY = "any"
 """A name to ask with where the question is not about a chart."""
 
@@ -93,13 +95,42 @@ class Charts:
                 if (before := self.known(access, chart, version)) is None:
                     raise
                 return before
-            self._remember(access, chart, version, pulled)
+            self._note(self._place(access), _PULLED, f"{chart} {version}", pulled.digest)
             return pulled
 
     def known(self, access: RepositoryAccess, chart: str, version: str) -> Chart | None:
         """What `pull` gave for this version before, if it is still here. No network."""
-        held = self._remembered(self._place(access)).get(f"{chart} {version}")
+        held = _notes(self._place(access), _PULLED).get(f"{chart} {version}")
         return self._archives.chart(held) if held else None
+
+    def choose(self, access: RepositoryAccess, chart: str, wanted: str) -> Chart:
+        """Have the highest version of a range here. What was chosen before serves while the host is away.
+
+        Raises Permanent if no version fits.
+        """
+        wanted_range = parse_range(wanted)
+        if wanted_range is None:
+            return self.pull(access, chart, wanted)
+        try:
+            listed = self.versions(access, chart)
+            best = wanted_range.best(version for text in listed if (version := parse_version(text)) is not None)
+            if best is None:
+                raise Permanent(f"{_shown(access)}: {chart}: none of its {len(listed)} versions fits {wanted[:80]!r}")
+            found = self.pull(access, chart, best.original)
+        except Temporary:
+            if (before := self.chosen(access, chart, wanted, None)) is None:
+                raise
+            return before
+        with _disk():
+            self._note(self._place(access), _CHOSEN, f"{chart} {wanted}", [found.digest, time.time()])
+        return found
+
+    def chosen(self, access: RepositoryAccess, chart: str, wanted: str, age: timedelta | None) -> Chart | None:
+        """What `choose` gave for this range, at most `age` ago, if it is still here. No network."""
+        held = _notes(self._place(access), _CHOSEN).get(f"{chart} {wanted}")
+        if held is None or (age is not None and held[1] < time.time() - age.total_seconds()):
+            return None
+        return self._archives.chart(held[0])
 
     def contains(self, digest: str) -> bool:
         """Whether a chart can be read without its repository."""
@@ -194,18 +225,18 @@ class Charts:
     def _place(self, access: RepositoryAccess) -> Place:
         return self._places.of(access, access.url.rstrip("/"))
 
-    def _remember(self, access: RepositoryAccess, chart: str, version: str, pulled: Chart) -> None:
-        place = self._place(access)
+    def _note(self, place: Place, name: str, key: str, value: Any) -> None:
+        """Change one entry of a file of JSON, and mark the repository as used."""
         with place.held():
-            known = self._remembered(place)
-            if known.get(f"{chart} {version}") != pulled.digest:
-                known = {name: digest for name, digest in known.items() if self._archives.contains(digest)}
-                place.write(_PULLED, orjson.dumps({**known, f"{chart} {version}": pulled.digest}))
+            known = _notes(place, name)
+            if known.get(key) != value:
+                place.write(name, orjson.dumps({**known, key: value}))
             place.touch()
 
-    def _remembered(self, place: Place) -> dict[str, str]:
-        content = place.read(_PULLED)
-        return orjson.loads(content) if content else {}
+
+def _notes(place: Place, name: str) -> dict[str, Any]:
+    content = place.read(name)
+    return orjson.loads(content) if content else {}
 
 
 def _find(listed: tuple[Listed, ...], version: str) -> Listed | None:

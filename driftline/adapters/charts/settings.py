@@ -20,6 +20,8 @@ class ChartSettings:
     """Largest chart archive as it is sent. `DRIFTLINE_CHART_SIZE`, bytes."""
     quota: int = 2 * GIB
     """All that is kept of charts; above it the least recently used go. `DRIFTLINE_CHART_QUOTA`, bytes."""
+    range_age: timedelta = timedelta(hours=1)
+    """How long a version that was chosen out of a range stays the chosen one, before it is looked for again."""
     kept: timedelta = timedelta(days=30)
     """A chart or an index that nobody used for so long is removed."""
     unpacked_size: int = 100 * MIB

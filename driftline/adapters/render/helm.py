@@ -37,7 +37,15 @@ class HelmRender:
         """Find the chart, its local dependencies and its value files. Raises Permanent naming the field."""
         own, references = materials(job.request, settings, job.lookup)
         options = job.source.helm or HelmOptions()
-        chart = ChartRender(job.request.application, options, job.environment, own, references, job.directory)
+        chart = ChartRender(
+            job.request.application,
+            options,
+            job.environment,
+            own,
+            references,
+            job.directory,
+            supplier=job.request.charts,
+        )
         arguments = chart.arguments(job.request.kube_version, job.request.api_versions)
         return cls(job, settings, program, chart, arguments)
 
@@ -48,7 +56,10 @@ class HelmRender:
         watched = items + [item for ref, material in every for item in absent_items(ref, material)]
         watched += [(ref, path, oid) for (ref, path), oid in self.chart.globbed.items()]
         values = self.chart.values
-        parameters = {"arguments": self.arguments, "values": digest_bytes(values) if values is not None else None}
+        parameters: dict[str, object] = {"arguments": self.arguments}
+        parameters["values"] = digest_bytes(values) if values is not None else None
+        if self.chart.gathering.supplied:
+            parameters["dependencies"] = self.chart.gathering.supplied
         return self.job.inputs(self.program.build, items, parameters, watched)
 
     def run(self, spawner: Spawner, helper: Helper) -> Rendered:
@@ -69,7 +80,7 @@ class HelmRender:
         parsed = helper.parse(
             self.job.request.application.project, "stream", [(self.job.subject, output)], self.settings.output
         )
-        warnings = self.job.all_warnings() + random_templates(own)
+        warnings = (*self.job.all_warnings(), *self.chart.gathering.warnings, *random_templates(own))
         return Rendered(parsed.objects, inputs, self.job.tool, warnings, parsed.origins)
 
     def _explained(self, message: str) -> str:

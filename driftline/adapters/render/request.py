@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from driftline.desired.dependencies import Supplier
 from driftline.desired.inputs import Inputs
 from driftline.desired.tools import Tool
 from driftline.desired.tree import Tree
@@ -24,6 +25,8 @@ class RenderRequest:
     references: Mapping[str, Tree] = field(default_factory=dict)
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
+    charts: Supplier | None = None
+    """Where dependencies of charts come from that are in neither repository; None: from nowhere."""
 
 
 @dataclass(frozen=True)
