@@ -30,6 +30,11 @@ def is_child(key: Key) -> bool:
     return key.group == GROUP
 
 
+def itself(key: Key, name: str) -> bool:
+    """Whether a key names the application that renders it: an app of apps may contain its own declaration."""
+    return is_child(key) and key.kind == KIND and key.name == name
+
+
 def wanted_children(declarations: Sequence[Object]) -> tuple[Mapping[Key, Wanted], tuple[Problem, ...]]:
     """The child applications that a render declares, and what is wrong with those that cannot be read."""
     found: dict[Key, Wanted] = {}
@@ -48,6 +53,11 @@ def seen_children(db: Connection, parent_id: int) -> Mapping[str, LiveSeen]:
     return {row.name: _seen(row) for row in applications.children(db, parent_id)}
 
 
+def seen_itself(application_id: int) -> LiveSeen:
+    """An application as its own plan sees it: it is there."""
+    return LiveSeen(uid=f"application:{application_id}", marked=True, ours=True)
+
+
 def _seen(row: ApplicationBrief) -> LiveSeen:
     return LiveSeen(uid=f"application:{row.id}", marked=True, ours=True, deleting=row.deleting)
 
@@ -63,9 +73,19 @@ def write_children(
     """Declare, change and remove children, in a few statements for any number, inside the caller's transaction."""
     declared_now = [change for change in changes if change.op is not Op.PRUNE]
     apps, _ = applications_in([wanted[change.key].body for change in declared_now])
-    declared, wrong = declare_children(db, edges, situation.row, apps)
-    wake = wake_children(db, declared)
-    written = [_declared(change, declared.ids, wanted, wrong) for change in declared_now]
+    row = situation.row
+    ids: dict[str, int] = {}
+    wrong: dict[str, str] = {}
+    wake: list[Hint] = []
+    # Its own declaration stays with whoever made it; what Git says of it is taken all the same.
+    mine = [app for app in apps if app.name == row.name]
+    for parent_id, some in ((row.id, [app for app in apps if app.name != row.name]), (row.parent_id, mine)):
+        if some:
+            declared, failed = declare_children(db, edges, parent_id, some)
+            wake += wake_children(db, declared)
+            ids.update(declared.ids)
+            wrong.update(failed)
+    written = [_declared(change, ids, wanted, wrong) for change in declared_now]
     for change in changes:
         if change.op is Op.PRUNE:
             found, more = _remove(db, situation, change, edges.now())

@@ -70,13 +70,13 @@ def declare(edges: Edges, documents: Sequence[Object], who: str, upsert: bool = 
 
 
 def declare_children(
-    db: Connection, edges: Edges, parent: ApplicationRow, apps: Sequence[Application]
+    db: Connection, edges: Edges, parent_id: int | None, apps: Sequence[Application]
 ) -> tuple[Declared, Mapping[str, str]]:
-    """Save the applications that another one's render holds; also why some could not be, by name.
+    """Save the applications that the render of the application `parent_id` holds; also why some could not be, by name.
 
     A name that belongs to someone else is `refused`.
     """
-    found, wrong = _declarations(db, edges, apps, parent.id)
+    found, wrong = _declarations(db, edges, apps, parent_id)
     return declarations.declare_many(db, found), {name: failure.message for name, failure in wrong.items()}
 
 

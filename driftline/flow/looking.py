@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from driftline.adapters.store.objects import ObjectRow, ObjectState
 from driftline.desired.inputs import Inputs
 from driftline.flow import desire
-from driftline.flow.children import is_child, wanted_children
+from driftline.flow.children import is_child, itself, wanted_children
 from driftline.flow.comparing import Compared, Comparer, Ledger
 from driftline.flow.desire import Known, Wish
 from driftline.flow.desires import Target
@@ -128,7 +128,9 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
     undecided = frozenset() if ask else behind
     compared = comparer.compare(bodies, wish.desired.digests, ledger, undecided)
     problems = (*wish.desired.problems, *child_problems)
-    named = extras_of(owned, wanted, wish, problems)
+    name = situation.row.name
+    # It never prunes itself: that Git dropped its own declaration does not mean that it is to go.
+    named = frozenset(key for key in extras_of(owned, wanted, wish, problems) if not itself(key, name))
     dropped = seen.reader.read_owned(key for key in named if not is_child(key))
     there = dropped.found
     away = next((each for each in dropped.failed.values() if isinstance(each, ClusterUnreachable)), compared.away)

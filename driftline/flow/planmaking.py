@@ -7,7 +7,7 @@ from typing import Any
 
 from driftline.adapters.store import applications, objects
 from driftline.adapters.store.objects import ObjectRow
-from driftline.flow.children import is_child, seen_children
+from driftline.flow.children import is_child, itself, seen_children, seen_itself
 from driftline.flow.edges import Edges
 from driftline.flow.looking import Look, comparer_for
 from driftline.flow.reading import live_seen
@@ -138,6 +138,8 @@ def _live(edges: Edges, found: Look, ask: Ask) -> Mapping[Key, LiveSeen | None]:
         desired = found.wanted[key].body if key in found.wanted else None
         context = comparer.context(desired, situation.owned.get(key)) if desired is not None and body else None
         seen[key] = live_seen(body, marks, desired, context, key in ask.exists)
+    row = situation.row
+    seen |= {key: seen_itself(row.id) for key in found.wanted if itself(key, row.name)}
     if any(is_child(key) for key in found.extras):
         with edges.store.read() as db:
             children = seen_children(db, situation.row.id)
