@@ -9,18 +9,20 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from driftline.adapters import metrics
 from driftline.adapters.cluster.reflector import Reflectors, Selection, Sink
 from driftline.adapters.settings import read_settings
-from driftline.adapters.store import clusters, objects
+from driftline.adapters.store import clusters, hooks, objects
 from driftline.adapters.store.clusters import ClusterRow
+from driftline.adapters.store.objects import WatchedKind
 from driftline.flow import observe
 from driftline.flow.assemble import close_edges, edges_of_this_process
 from driftline.flow.edges import Edges
 from driftline.flow.observe import Seen
+from driftline.model.cluster import Kinds
 from driftline.model.errors import Failure
 from driftline.model.marks import INSTALLATION_LABEL
 from driftline.model.objects import Key, Object, group_of, key_of, version_of
@@ -129,11 +131,13 @@ class ClusterWatch:
         self._reflectors = Reflectors(self._cluster, self._gatherer)
 
     def follow(self) -> None:
-        """Watch every kind that is owned now."""
+        """Watch every kind that is owned now, and those of hooks that a sync waits for."""
         with self._edges.store.read() as db:
             kinds = objects.by_kinds(db, self.row.uid)
+            running = hooks.awaited(db, self.row.id)
         served = self._cluster.kinds()
         wanted = {}
+        kinds += _kinds_of(running, served)
         for kind in kinds:
             resource = served.find(group_of(kind.api_version), kind.kind, version_of(kind.api_version))
             if resource is not None and "watch" in resource.verbs:
@@ -156,6 +160,12 @@ class ClusterWatch:
     def stop(self) -> None:
         self._reflectors.stop()
         self._gatherer.stop()
+
+
+def _kinds_of(key_ids: Iterable[str], served: Kinds) -> list[WatchedKind]:
+    """The kinds of some objects, in the versions that the cluster prefers."""
+    found = {(key.group, key.kind): served.find(key.group, key.kind) for key in map(Key.parse, key_ids)}
+    return [WatchedKind(*kind, resource.api_version) for kind, resource in found.items() if resource is not None]
 
 
 class Watcher:

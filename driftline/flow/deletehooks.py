@@ -91,7 +91,8 @@ class DeletionHooks:
     def _keeper(self) -> Hooks:
         assert self.reader is not None
         known = {(each.phase, each.key): each for each in self.known}
-        return Hooks(self.reader, f"{self._operation}/{self.deletion.attempt}", known, self.situation.row.name)
+        mark, situation = f"{self._operation}/{self.deletion.attempt}", self.situation
+        return Hooks(self.reader, mark, known, situation.row.name, situation.marks.installation)
 
     def _seen(self, hook: Hook) -> HookSeen:
         return self.deletion.hooks.get((hook.phase, hook.key), HookSeen(HookState.RUNNING))

@@ -8,8 +8,8 @@ from driftline.adapters.cluster.cluster import Cluster
 from driftline.flow.reading import Reader
 from driftline.health.table import health_of
 from driftline.model.cluster import ApiRefused, Refusal, Resource
-from driftline.model.marks import tracked_by
-from driftline.model.objects import Key, Object, annotations_of
+from driftline.model.marks import INSTALLATION_LABEL, tracked_by
+from driftline.model.objects import Key, Object, annotations_of, labels_of
 from driftline.model.plan import Action, Change, Phase
 from driftline.model.sync import ObjectResult, ResultStatus
 from driftline.sync.hooks import DeletePolicy, Hook, HookSeen, HookState, outcome, outcome_of_vanished, to_delete
@@ -27,6 +27,8 @@ class Hooks:
     mark: str
     known: Mapping[tuple[Phase, Key], Hook]
     application: str
+    installation: str
+    """By its label the watch sees them end."""
 
     @property
     def cluster(self) -> Cluster:
@@ -125,6 +127,7 @@ class Hooks:
 
     def _marked(self, body: Object) -> Object:
         metadata = dict(body["metadata"])
+        metadata["labels"] = {**labels_of(body), INSTALLATION_LABEL: self.installation}
         metadata["annotations"] = {**annotations_of(body), SYNC_MARK: self.mark}
         metadata["finalizers"] = [*(metadata.get("finalizers") or ()), FINALIZER]
         return {**body, "metadata": metadata}

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from driftline.adapters.store import jobs, live, objects, syncs
+from driftline.adapters.store import hooks, jobs, live, objects, syncs
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.live import Sighting
 from driftline.adapters.store.objects import ObjectRow, ObjectState
@@ -23,7 +23,8 @@ from driftline.flow.subjects import app_request, hints
 from driftline.health.table import health_of
 from driftline.model.drift import VerdictState
 from driftline.model.health import Health, HealthStatus
-from driftline.model.objects import Key, Object
+from driftline.model.objects import Key, Object, annotations_of
+from driftline.sync.hooks import SYNC_ID
 
 DOUBT = timedelta(seconds=1)
 """How long to gather what happens to an object that differs from Git before it is compared again."""
@@ -56,10 +57,24 @@ def observe(edges: Edges, cluster: ClusterRow, seen: Sequence[Seen]) -> list[Hin
     """Record a batch in one transaction; returns hints that are already sent."""
     sightings = [sighting(each.key, each.body) for each in seen if each.body is not None]
     left = {each.key.id for each in seen if each.body is None}
+    ended = {each.key.id for each in seen if _may_have_ended(each)}
     with edges.store.write() as db:
         wake = note(db, edges, cluster, sightings, left)
+        waiting = hooks.awaited(db, cluster.id) if ended else {}
+        numbers = sorted({waiting[key_id] for key_id in ended & waiting.keys()})
+        wake += hints(jobs.request_many(db, [app_request(number) for number in numbers]))
     edges.hint(wake)
     return wake
+
+
+def _may_have_ended(seen: Seen) -> bool:
+    """Whether it may be a hook that a sync waits for, and that has come to its end."""
+    if seen.body is None:
+        return True
+    if SYNC_ID not in annotations_of(seen.body):
+        return False
+    health = health_of(seen.body)
+    return health is None or health.status not in (HealthStatus.PROGRESSING, HealthStatus.SUSPENDED)
 
 
 def note(

@@ -23,6 +23,7 @@ from driftline.model.objects import Key, Object, annotations_of
 from driftline.model.plan import Op
 from driftline.model.sync import ResultStatus
 from driftline.sync import options
+from driftline.sync.hooks import HookState
 from driftline.sync.intents import Wait
 from driftline.sync.inventory import claims
 from driftline.sync.order import wave_of
@@ -38,9 +39,11 @@ def save_progress(run: Run) -> None:
 
 
 def save_waiting(run: Run, intent: Wait) -> None:
-    """Save where the sync stands and that it waits; whoever sees a change asks for the next look."""
+    """Save where the sync stands and what it waits for; whoever sees a change asks for the next look."""
+    hooks = sorted({key.id for (_, key), each in run.hooks.items() if each.state is HookState.RUNNING})
+    waiting = {"reason": intent.reason, **({"hooks": hooks} if hooks else {})}
     with run.edges.store.write() as db:
-        save(run, db, {"stage": "waiting", "waiting": {"reason": intent.reason}, "message": intent.reason})
+        save(run, db, {"stage": "waiting", "waiting": waiting, "message": intent.reason})
         jobs.finish(db, run.situation.job, run_at=intent.until)
     run.send()
 

@@ -101,7 +101,9 @@ def hook_keeper(run: Run) -> Hooks:
     hooks = run.given.hooks if run.given else _hooks_of(run.found)
     known = expand(hooks, revision, run.attempt_at, run.ask.deleting)
     mark = f"{run.sync_id}/{run.retries}"
-    return Hooks(run.found.view.reader, mark, {(each.phase, each.key): each for each in known}, run.situation.row.name)
+    places = {(each.phase, each.key): each for each in known}
+    marks = run.situation.marks
+    return Hooks(run.found.view.reader, mark, places, marks.application, marks.installation)
 
 
 def _writer(run: Run) -> Writer:

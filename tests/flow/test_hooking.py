@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from driftline.flow import operate
-from driftline.model.objects import Object
+from driftline.adapters.store import clusters, hooks
+from driftline.flow import observe, operate
+from driftline.model.objects import Key, Object
 from tests.flow.installation import Installation, config, hook, manifests
 from tests.kit.cluster import eventually
 
@@ -74,3 +75,29 @@ def test_hooks_run_once_around_a_plan_that_waits_for_a_person(here: Installation
     assert here.phases(name)[0] == ("git", "Succeeded")
     assert here.config("two") is None
     eventually(lambda: _runs(here) == ["after"], 10)
+
+
+def test_a_hook_that_ends_is_followed_by_the_watch_and_wakes_its_sync(here: Installation) -> None:
+    slow = hook("before", "PreSync")
+    slow["spec"]["suspend"] = True
+    here.push({"app/all.yaml": manifests(slow, config("one", a="1"))})
+    name = here.declare()
+    here.settle()
+    key = Key("batch", "Job", here.namespace, "before")
+    with here.store.read() as db:
+        [row] = clusters.everything(db)
+        assert hooks.awaited(db, row.id) == {key.id: here.app(name).id}, "this is what a watch follows"
+    running = here.hands.get("batch/v1/jobs", here.namespace, "before")
+    observe.observe(here.edges, row, [observe.Seen(key, running)])
+    assert here.settle() == 0, "a hook that runs wakes nobody"
+    here.hands.merge_patch("batch/v1/jobs", here.namespace, "before", {"spec": {"suspend": False}})
+
+    def done() -> Object | None:
+        found = here.hands.get("batch/v1/jobs", here.namespace, "before")
+        return found if found and (found.get("status") or {}).get("succeeded") else None
+
+    observe.observe(here.edges, row, [observe.Seen(key, eventually(done, 20))])
+    here.settle()
+    assert here.phases(name) == [("git", "Succeeded")] and here.config("one") is not None
+    with here.store.read() as db:
+        assert hooks.awaited(db, row.id) == {}

@@ -1,6 +1,7 @@
 """Hooks: before, after health, when it fails, and when a person stops it."""
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -90,6 +91,21 @@ def test_a_failing_presync_stops_the_sync(world: World, crew: Team) -> None:
     assert crew.data("settings") == {"a": "1"}, "nothing after the failed hook was written"
     assert "migrate" in crew.operation()["message"], crew.operation()["message"]
     assert [each for each in _jobs(crew) if each["metadata"]["name"] == "rescue"], "the SyncFail hook ran"
+    crew.delete()
+
+
+def test_hooks_that_end_are_noticed_at_once(world: World, crew: Team) -> None:
+    names = ("first", "second", "third")
+    waves: list[dict[str, Any]] = [{**KEEP, "argocd.argoproj.io/sync-wave": str(n)} for n in range(3)]
+    hooks = {f"app/{name}.json": _job("PreSync", name, **waves[n]) for n, name in enumerate(names)}
+    crew.push({"app/cm.json": config_map("settings", a="1"), **hooks})
+    crew.create()
+    crew.wait()
+    assert {each["metadata"]["name"] for each in _jobs(crew)} == set(names)
+    operation = crew.operation()
+    began, ended = (datetime.fromisoformat(operation[word]) for word in ("startedAt", "finishedAt"))
+    # By looks every 5 s alone, three hooks one after the other take 15 s.
+    assert ended - began < timedelta(seconds=10), ended - began
     crew.delete()
 
 
