@@ -1,18 +1,21 @@
 """Charts in OCI registries: a real registry for the protocol, a made-up one for what a real one never does."""
 
 import hashlib
+import io
 import json
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from driftline.adapters.charts import Charts
 from driftline.adapters.charts.registry import registry_base
+from driftline.desired.tree import EntryKind
 from driftline.model.access import RepositoryAccess
 from driftline.model.errors import Permanent, Temporary
 from tests.charts.conftest import MakeCharts
@@ -164,7 +167,7 @@ def access_to_web(host: WebHost, **more: Any) -> RepositoryAccess:
         (lambda m: m.update(layers=[]), "holds 0 archives"),
         (lambda m: m["layers"].append(m["layers"][0]), "holds 2 archives"),
         (lambda m: m["layers"][0].update(mediaType="application/vnd.oci.image.layer.v1.tar+gzip"), "holds 0 archives"),
-        (lambda m: m.update(layers=None, manifests=[]), "is no Helm chart"),
+        (lambda m: m.update(layers=None, manifests=[]), "holds no archive but something else"),
         (lambda m: m["layers"][0].update(digest="sha512:x"), "no digest by SHA-256"),
         (lambda m: m["layers"][0].update(digest="sha256:../../x"), "no digest by SHA-256"),
         (lambda m: m["layers"][0].update(digest=f"sha256:{'0' * 64}"), "wants archive sha256:000"),
@@ -299,3 +302,73 @@ def test_nothing_takes_long(charts: Charts) -> None:
     with WebHost(lambda request: answer) as host, pytest.raises((Permanent, Temporary)):
         charts.versions(access_to_web(host), "redis")
     assert time.monotonic() - start < 5
+
+
+def tarred(files: dict[str, bytes], links: dict[str, str] | None = None, mode: Literal["w", "w:gz"] = "w:gz") -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode=mode) as archive:
+        for name, body in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            archive.addfile(member, io.BytesIO(body))
+        for name, target in (links or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            archive.addfile(member)
+    return content.getvalue()
+
+
+def as_files(packed: bool) -> Callable[[dict[str, Any]], object]:
+    kind = "application/vnd.oci.image.layer.v1.tar" + ("+gzip" if packed else "")
+    return lambda manifest: manifest["layers"][0].update(mediaType=kind)
+
+
+@pytest.mark.covers("GEN-17")
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_artifact_of_any_files(packed: bool, charts: Charts, make_charts: MakeCharts) -> None:
+    files = {"app/web.yaml": b"kind: Service\n", "./README.md": b"shop\n"}
+    archive = tarred(files, {"app/link.yaml": "../README.md"}, "w:gz" if packed else "w")
+    with made_up(archive, as_files(packed)) as host:
+        access = RepositoryAccess(f"oci://127.0.0.1:{host.port}/team/shop", kind="oci", plain_http=True)
+        found = charts.pull(access, "", "v1")
+        assert host.paths()[0] == "/v2/team/shop/manifests/v1"
+        with pytest.raises(Permanent, match="holds 0 archives of charts"):
+            charts.pull(replace(access, url=f"oci://127.0.0.1:{host.port}/team"), "shop", "v1")
+    tree = make_charts().tree(found.digest)
+    assert tree.commit == found.digest == found.version
+    assert tree.read(["app/web.yaml", "app/link.yaml"]) == {
+        "app/web.yaml": files["app/web.yaml"],
+        "app/link.yaml": b"../README.md",
+    }
+    kinds = {entry.path: entry.kind for entry in tree.list("", recursive=True)}
+    assert kinds["app/link.yaml"] is EntryKind.SYMLINK and kinds["README.md"] is EntryKind.FILE
+
+
+@pytest.mark.covers("GEN-17")
+def test_a_chart_by_its_whole_url(registry: RegistryHost, charts: Charts, tmp_path: Path) -> None:
+    registry.push(package(tmp_path, "redis", "1.2.0"))
+    whole = access_to(registry, "charts/redis")
+    assert "1.2.0" in charts.versions(whole, "")
+    assert charts.pull(whole, "", "1.2.0") == charts.pull(access_to(registry), "redis", "1.2.0")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "../app/../../x"])
+def test_an_artifact_whose_links_lead_out_is_refused(target: str, charts: Charts) -> None:
+    archive = tarred({"app/a.yaml": b""}, {"app/link": target})
+    with made_up(archive, as_files(True)) as host, pytest.raises(Permanent, match="leads out of the archive"):
+        charts.pull(access_to_web(host), "", "v1")
+    through = tarred({"app/link/x": b""}, {"app/link": "a.yaml"})
+    with made_up(through, as_files(True)) as host, pytest.raises(Permanent, match="lies below"):
+        charts.pull(access_to_web(host), "", "v1")
+
+
+def test_an_artifact_has_one_layer(charts: Charts) -> None:
+    def two(manifest: dict[str, Any]) -> None:
+        as_files(True)(manifest)
+        manifest["layers"].append({"mediaType": "application/octet-stream"})
+
+    with (
+        made_up(tarred({"a": b""}), two) as host,
+        pytest.raises(Permanent, match="holds 1 archives in 2 layers, want one"),
+    ):
+        charts.pull(access_to_web(host), "", "v1")

@@ -4,45 +4,58 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from driftline.adapters.charts.settings import ChartSettings
 from driftline.adapters.http.gunzip import NotGzip, gunzipped
 from driftline.desired.chartfile import plain_name
+from driftline.desired.paths import inside
 from driftline.desired.tools import CHART
 from driftline.formats.yaml import Limits, load_documents
 from driftline.model.errors import Permanent
 
+_GZIP = b"\x1f\x8b"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LIMITS = Limits(size=1024 * 1024)
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A chart's files by path below its own directory, and what its Chart.yaml calls it."""
+    """A chart's files by path below its own directory, and what its Chart.yaml calls it.
+
+    An artifact has no name and no version, and its paths begin at the archive's root. Those of `links` are symbolic
+    links, whose content is where they lead: to another place inside.
+    """
 
     name: str
     version: str
     files: dict[str, bytes]
+    links: frozenset[str] = frozenset()
 
 
-def unpack(pieces: Iterable[bytes], shown: str, settings: ChartSettings) -> Unpacked:
-    """Unpack a chart that arrives in pieces. Raises Permanent, `shown` first, for one that is no sound chart."""
-    source = _Source(pieces, shown, settings)
+def unpack(pieces: Iterable[bytes], shown: str, settings: ChartSettings, artifact: bool = False) -> Unpacked:
+    """Unpack a chart that arrives in pieces. Raises Permanent, `shown` first, for one that is no sound chart.
+
+    An `artifact` is any archive of files, packed by gzip or not.
+    """
+    source = _Source(pieces, shown, settings, artifact)
     try:
-        files = dict(_files(source, shown, settings))
+        found = list(_members(source, shown, settings, artifact))
     except NotGzip:
         raise Permanent(f"{shown}: is no gzip archive, or a damaged one") from None
     except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError):
         raise Permanent(f"{shown}: is no tar archive, or a damaged one") from None
+    files = {path: content for path, content, _ in found}
+    for path in files:
+        if any(above in files for above in _above(path)):
+            raise Permanent(f"{shown}: {_quoted(path)}: lies below something that is a file")
+    if artifact:
+        return Unpacked("", "", files, frozenset(path for path, _, link in found if link))
     tops = {path.partition("/")[0] for path in files}
     if len(tops) != 1 or any("/" not in path for path in files):
         raise Permanent(f"{shown}: want one directory at the top of the archive, named after the chart")
     top = tops.pop()
-    for path in files:
-        if any(files.get(above) is not None for above in _above(path)):
-            raise Permanent(f"{shown}: {_quoted(path)}: lies below something that is a file")
-    inner = {path[len(top) + 1 :]: content for path, content in files.items()}
-    return _named(inner, top, shown)
+    return _named({path[len(top) + 1 :]: content for path, content in files.items()}, top, shown)
 
 
 def _named(files: dict[str, bytes], top: str, shown: str) -> Unpacked:
@@ -58,7 +71,8 @@ def _named(files: dict[str, bytes], top: str, shown: str) -> Unpacked:
     return Unpacked(name, version, files)
 
 
-def _files(source: "_Source", shown: str, settings: ChartSettings) -> Iterator[tuple[str, bytes]]:
+def _members(source: "_Source", shown: str, settings: ChartSettings, links: bool) -> Iterator[tuple[str, bytes, bool]]:
+    """Path and content of each file, and whether it is a link."""
     seen: set[str] = set()
     # A stream: an archive whose headers lie about offsets cannot make the reader go back.
     with tarfile.open(fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape") as archive:  # type: ignore[call-overload]
@@ -68,19 +82,33 @@ def _files(source: "_Source", shown: str, settings: ChartSettings) -> Iterator[t
             path = _safe(member.name, shown)
             if member.isdir():
                 continue
+            if path in seen or not path:
+                raise Permanent(f"{shown}: {_quoted(path)}: is there twice")
+            seen.add(path)
+            if links and member.issym():
+                yield path, _target(path, member.linkname, shown), True
+                continue
             if not member.isreg() or member.issparse():
                 raise Permanent(f"{shown}: {_quoted(member.name)}: is {_kind(member)}; only plain files are allowed")
             if not 0 <= member.size <= settings.file_size:
                 raise Permanent(f"{shown}: {_quoted(path)}: is larger than {settings.file_size} bytes")
-            if path in seen:
-                raise Permanent(f"{shown}: {_quoted(path)}: is there twice")
-            seen.add(path)
             file = archive.extractfile(member)
             content = file.read() if file is not None else b""
             if len(content) != member.size:
                 raise EOFError
-            yield path, content
+            yield path, content, False
     source.finish()
+
+
+def _target(path: str, target: str, shown: str) -> bytes:
+    """Where a symbolic link leads. Raises Permanent if that is outside."""
+    try:
+        if target.startswith("/"):
+            raise Permanent("")
+        inside(f"{path.rpartition('/')[0]}/{target}", path)
+        return target.encode()
+    except (Permanent, UnicodeEncodeError):
+        raise Permanent(f"{shown}: {_quoted(path)}: this symbolic link leads out of the archive") from None
 
 
 def _safe(name: str, shown: str) -> str:
@@ -111,10 +139,14 @@ def _quoted(text: str) -> str:
 class _Source:
     """The unpacked bytes as a file to read from; stops at the bounds."""
 
-    def __init__(self, pieces: Iterable[bytes], shown: str, settings: ChartSettings) -> None:
+    def __init__(self, pieces: Iterable[bytes], shown: str, settings: ChartSettings, plain: bool) -> None:
+        """`plain`: the bytes may as well not be packed."""
         self._shown, self._settings = shown, settings
         self._packed = self._unpacked = 0
-        self._made = gunzipped(self._counted(pieces))
+        counted = self._counted(pieces)
+        first = next(counted, b"")
+        whole = chain([first], counted)
+        self._made: Iterator[bytes] = whole if plain and not first.startswith(_GZIP) else gunzipped(whole)
         self._buffer = b""
 
     def read(self, size: int) -> bytes:

@@ -63,18 +63,22 @@ class Archives:
             os.close(handle)
             Path(name).unlink(missing_ok=True)
 
-    def keep(self, incoming: Incoming, shown: str) -> Chart:
-        """Give an archive its name, once it is seen to be a sound chart. Raises Permanent if it is not."""
+    def keep(self, incoming: Incoming, shown: str, artifact: str = "") -> Chart:
+        """Give an archive its name, once it is seen to be a sound chart. Raises Permanent if it is not.
+
+        One that is no chart but an artifact is named by its manifest's digest, which `artifact` is then.
+        """
         with open(incoming.path, "rb") as file:
-            unpacked = unpack(iter(lambda: file.read(_PIECE), b""), shown, self._settings)
+            unpacked = unpack(iter(lambda: file.read(_PIECE), b""), shown, self._settings, bool(artifact))
         files = {path: (file_id(content), len(content)) for path, content in unpacked.files.items()}
-        archive, listed = self._paths(incoming.digest)
+        kept = Chart(unpacked.name, unpacked.version or artifact, artifact or incoming.digest)
+        archive, listed = self._paths(kept.digest)
         archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = incoming.path.with_suffix(".json")
-        draft.write_bytes(orjson.dumps([unpacked.name, unpacked.version, files]))
+        draft.write_bytes(orjson.dumps([kept.name, kept.version, files, sorted(unpacked.links)]))
         os.replace(draft, listed)
         os.replace(incoming.path, archive)
-        return Chart(unpacked.name, unpacked.version, incoming.digest)
+        return kept
 
     def contains(self, digest: str) -> bool:
         """Whether a chart is here."""
@@ -109,7 +113,7 @@ class Archives:
         except FileNotFoundError:
             os.close(handle)
             raise Temporary(f"{shown}: is not here any more; it is pulled again with the next fetch") from None
-        shown = f"{listing.name}-{listing.version}"
+        shown = f"{listing.name}-{listing.version}" if listing.name else f"artifact {digest[:19]}"
         tree = ChartTree(shown, listing, lambda: self._contents(handle, archive, listing, shown))
         weakref.finalize(tree, os.close, handle)
         return tree
@@ -141,7 +145,7 @@ class Archives:
     def _contents(self, handle: int, archive: Path, listing: Listing, shown: str) -> Mapping[str, bytes]:
         """All files of an archive. What the disk has damaged is removed, so that it is pulled again."""
         try:
-            found = unpack(_pieces(handle), shown, self._settings).files
+            found = unpack(_pieces(handle), shown, self._settings, artifact=not listing.name).files
         except Permanent:
             found = {}
         if {path: (file_id(content), len(content)) for path, content in found.items()} != dict(listing.files):
@@ -154,8 +158,8 @@ class Archives:
             if digest in self._listings:
                 self._listings.move_to_end(digest)
                 return self._listings[digest]
-        name, version, files = orjson.loads(self._paths(digest)[1].read_bytes())
-        listing = Listing(name, version, {path: (oid, size) for path, (oid, size) in files.items()})
+        name, version, files, links = orjson.loads(self._paths(digest)[1].read_bytes())
+        listing = Listing(name, version, {path: (oid, size) for path, (oid, size) in files.items()}, frozenset(links))
         with self._lock:
             self._listings[digest] = listing
             while len(self._listings) > _LISTINGS:

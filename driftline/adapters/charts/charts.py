@@ -46,6 +46,8 @@ class Charts:
 
     Safe for threads. Make it after a fork. An access of kind "helm" or "oci" is wanted everywhere; what a repository
     or a chart does wrong is Temporary or Permanent, the URL first.
+
+    With kind "oci" and no chart, the URL itself names an artifact: an archive of any files, or a chart.
     """
 
     def __init__(self, directory: Path, settings: ChartSettings | None = None) -> None:
@@ -192,12 +194,12 @@ class Charts:
 
     def _pull_oci(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
         with self._registry(access, chart) as registry:
-            layer = registry.layer(version)
-            if held := self._chart(layer.digest):
+            layer = registry.layer(version, any_files=not chart)
+            if held := self._chart(layer.artifact or layer.digest):
                 return held
             with self._archives.incoming() as incoming:
                 registry.pull(layer, incoming)
-                return self._archives.keep(incoming, f"{_shown(access)}/{chart}:{version}")
+                return self._archives.keep(incoming, f"{_named(access, chart)}:{version}", layer.artifact)
 
     def _chart(self, digest: str) -> Chart | None:
         try:
@@ -209,7 +211,7 @@ class Charts:
     def _registry(self, access: RepositoryAccess, chart: str) -> Iterator[Registry]:
         path = registry_base(access.url, access.plain_http)[1]
         with Web(self._reach(access), self.settings) as web:
-            yield Registry(web, f"{path}/{chart}".strip("/"), f"{_shown(access)}/{chart}", self.settings)
+            yield Registry(web, f"{path}/{chart}".strip("/"), _named(access, chart), self.settings)
 
     def _index(self, access: RepositoryAccess, chart: str) -> Index:
         if access.kind != "helm":
@@ -246,6 +248,10 @@ def _find(listed: tuple[Listed, ...], version: str) -> Listed | None:
     if exact is not None or meant is None:
         return exact
     return next((each for each in listed if parse_version(each.version) == meant), None)
+
+
+def _named(access: RepositoryAccess, chart: str) -> str:
+    return f"{_shown(access)}/{chart}" if chart else _shown(access)
 
 
 def _shown(access: RepositoryAccess) -> str:

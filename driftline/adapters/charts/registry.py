@@ -24,6 +24,7 @@ from driftline.model.errors import Permanent
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _MANIFESTS = (MANIFEST, "application/vnd.docker.distribution.manifest.v2+json")
 _ARCHIVES = ("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/tar+gzip")
+_FILES = ("application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar+gzip")
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -34,10 +35,10 @@ _DOCKER = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.d
 
 @dataclass(frozen=True)
 class Layer:
-    """The blob that holds a chart's archive."""
+    """The blob that holds an archive. `artifact` is the manifest's digest if it is no chart's archive, else empty."""
 
     digest: str
-    size: int
+    artifact: str = ""
 
 
 def registry_base(url: str, plain_http: bool) -> tuple[str, str]:
@@ -79,8 +80,11 @@ class Registry:
             url = self._own(following[1], url)
         raise Permanent(f"{self._shown}: has more than {self._settings.pages} pages of tags")
 
-    def layer(self, version: str) -> Layer:
-        """The archive that a version (or a manifest's digest) stands for. Raises Permanent if it is no Helm chart."""
+    def layer(self, version: str, any_files: bool = False) -> Layer:
+        """The archive that a version (or a manifest's digest) stands for. Raises Permanent if it is no Helm chart.
+
+        `any_files`: an artifact whose one layer is an archive of any files will do.
+        """
         reference = version.replace("+", "_")
         if not _TAG.fullmatch(reference) and not _DIGEST.fullmatch(reference):
             raise Permanent(f"{self._shown}: {version[:80]!r} cannot be a tag; give a version or sha256:DIGEST")
@@ -91,7 +95,7 @@ class Registry:
         for wanted in (reference, named):
             if _DIGEST.fullmatch(wanted) and wanted != digest:
                 raise Permanent(f"{self._shown}: {version}: wants manifest {wanted}, the registry sent {digest}")
-        return _layer(_json(answer.body, self._shown), f"{self._shown}: {version}")
+        return _layer(_json(answer.body, self._shown), f"{self._shown}: {version}", digest if any_files else "")
 
     def pull(self, layer: Layer, into: Incoming) -> None:
         """Write the archive. Raises Permanent if it is not what its digest says."""
@@ -167,17 +171,20 @@ def _challenge(header: str) -> Mapping[str, str] | None:
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def _layer(manifest: Mapping[str, Any], shown: str) -> Layer:
+def _layer(manifest: Mapping[str, Any], shown: str, artifact: str) -> Layer:
+    hint = "push one archive with `oras push`" if artifact else "push it with `helm push`"
     layers = manifest.get("layers")
     if not isinstance(layers, list):
-        raise Permanent(f"{shown}: is no Helm chart but something else; push it with `helm push`")
-    found = [each for each in layers if isinstance(each, dict) and each.get("mediaType") in _ARCHIVES]
-    if len(found) != 1:
-        raise Permanent(f"{shown}: holds {len(found)} archives of charts, want one; push it with `helm push`")
-    digest, size = found[0].get("digest"), found[0].get("size")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest) or not isinstance(size, int):
+        raise Permanent(f"{shown}: holds no archive but something else; {hint}")
+    types = (*_ARCHIVES, *_FILES) if artifact else _ARCHIVES
+    found = [each for each in layers if isinstance(each, dict) and each.get("mediaType") in types]
+    if len(found) != 1 or (artifact and len(layers) != 1 and found[0]["mediaType"] in _FILES):
+        what = "archives" if artifact else "archives of charts"
+        raise Permanent(f"{shown}: holds {len(found)} {what} in {len(layers)} layers, want one; {hint}")
+    digest = found[0].get("digest")
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise Permanent(f"{shown}: its archive has no digest by SHA-256")
-    return Layer(digest, size)
+    return Layer(digest, artifact if found[0]["mediaType"] in _FILES else "")
 
 
 def _json(content: bytes, shown: str) -> dict[str, Any]:

@@ -16,16 +16,20 @@ def file_id(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a chart holds, without the content. `files` maps paths to (object id, size)."""
+    """What a chart holds, without the content. `files` maps paths to (object id, size); some of them are `links`.
+
+    An artifact, which is no chart, has no name; its version is its manifest's digest.
+    """
 
     name: str
     version: str
     files: Mapping[str, tuple[str, int]]
+    links: frozenset[str] = frozenset()
 
     @cached_property
     def entries(self) -> Mapping[str, Entry]:
         """Every file and directory by path, the root as the empty one."""
-        found = {path: Entry(path, EntryKind.FILE, oid, size) for path, (oid, size) in self.files.items()}
+        found = {path: Entry(path, self._kind(path), oid, size) for path, (oid, size) in self.files.items()}
         for directory in sorted(self.children, key=lambda path: (path.count("/"), path), reverse=True):
             if directory:
                 found[directory] = Entry(directory, EntryKind.DIRECTORY, self._directory_id(directory, found))
@@ -43,6 +47,9 @@ class Listing:
                 found.setdefault(above, set()).add(below)
                 below = above
         return {directory: tuple(sorted(paths)) for directory, paths in found.items()}
+
+    def _kind(self, path: str) -> EntryKind:
+        return EntryKind.SYMLINK if path in self.links else EntryKind.FILE
 
     def _directory_id(self, directory: str, known: Mapping[str, Entry]) -> str:
         lines = [f"{known[path].kind} {known[path].oid} {path}" for path in self.children[directory]]
