@@ -16,10 +16,11 @@ _MAX_LENGTH = 250
 
 @dataclass(frozen=True)
 class Tracked:
-    """What a source follows: its targetRevision, and the prefix of the tags that a version range looks at."""
+    """What a source follows: its targetRevision, the prefix of the tags that a version range looks at, its chart."""
 
     revision: str = ""
     tag_prefix: str = ""
+    chart: str = ""
 
 
 @dataclass(frozen=True)

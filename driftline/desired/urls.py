@@ -1,4 +1,7 @@
-"""Repository URLs: which are allowed, which name the same repository, which credentials fit. Pure."""
+"""Repository URLs: which are allowed, which name the same repository, which credentials fit. Pure.
+
+A repository is of one kind: `git`, `helm` (chart archives behind an index.yaml) or `oci` (a registry).
+"""
 
 import re
 from collections.abc import Iterable
@@ -7,6 +10,8 @@ from dataclasses import dataclass
 from driftline.model.errors import Permanent
 
 DEFAULT_PORTS = {"https": 443, "http": 80, "ssh": 22}
+GIT, HELM, OCI = "git", "helm", "oci"
+OCI_SCHEME = "oci://"
 
 _USER = r"[A-Za-z0-9._~!$&'()*+,;=%][A-Za-z0-9._~!$&'()*+,;=%-]*"
 _HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]"
@@ -45,6 +50,57 @@ def parse(url: str) -> Parts | None:
     if "://" not in url and (match := _SCP_FORM.fullmatch(url)):
         return Parts("ssh", match["user"] or "", "", match["host"].lower(), None, match["path"].lstrip("/"))
     return None
+
+
+def kind_of(url: str, chart: str = "") -> str:
+    """Which kind of repository a source names: charts come from a registry if the URL has `oci://` or no scheme."""
+    text = url.strip()
+    if text.lower().startswith(OCI_SCHEME):
+        return OCI
+    if not chart:
+        return GIT
+    return HELM if "://" in text else OCI
+
+
+def registry_url(url: str) -> str:
+    """The spelling of a registry's URL with its scheme: Argo CD writes it without for charts."""
+    text = url.strip()
+    return text if text.lower().startswith(OCI_SCHEME) else OCI_SCHEME + text
+
+
+def identity(url: str, kind: str = GIT) -> str:
+    """`normalise` for a repository of any kind: `host/path` and `oci://host/path` are one registry."""
+    return normalise(registry_url(url) if kind == OCI else url)
+
+
+def identities(url: str) -> tuple[str, ...]:
+    """Every `identity` that a URL may stand for where nobody says of which kind it is."""
+    return tuple(dict.fromkeys((identity(url), identity(url, OCI)))) if "://" not in url else (identity(url),)
+
+
+def validate(url: str, kind: str, allow_file: bool = False, template: bool = False) -> None:
+    """Accept the URL of a repository of a kind; raise Permanent, saying why, for all else.
+
+    A `template`, whose credentials serve every repository below it, may be a registry's host alone.
+    """
+    if kind == GIT:
+        validate_repository(url, allow_file)
+        return
+    if _CONTROL.search(url):
+        raise Permanent(f"{shown_url(url)}: a repository URL must not contain control characters, encoded or not")
+    parts = parse(registry_url(url) if kind == OCI else url)
+    wanted = ("https", "http") if kind == HELM else ("oci",)
+    if parts is None or parts.scheme not in wanted or not url.strip():
+        hint = "https://HOST/PATH" if kind == HELM else "HOST/PATH or oci://HOST/PATH"
+        raise Permanent(
+            f"{shown_url(url)}: is no URL of {'a chart repository' if kind == HELM else 'a registry'}; give {hint}"
+        )
+    if _DOTS.search(parts.path):
+        raise Permanent(f"{shown_url(url)}: a repository URL must not contain '.' or '..' segments")
+    if parts.port is not None and not 0 < parts.port < 65536:
+        raise Permanent(f"{shown_url(url)}: {parts.port} is no port")
+    if kind == OCI and (parts.user or parts.password):
+        raise Permanent(f"{shown_url(url)}: a registry's URL must not hold a user; register it with --username")
 
 
 def validate_repository(url: str, allow_file: bool = False) -> None:

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.desired.urls import announces, longest_prefix, normalise, parse, same, shown_url, validate_repository
+from driftline.desired.urls import (
+    announces,
+    identities,
+    identity,
+    kind_of,
+    longest_prefix,
+    normalise,
+    parse,
+    same,
+    shown_url,
+    validate,
+    validate_repository,
+)
 from driftline.model.errors import Permanent
 
 GOOD = [
@@ -176,3 +188,58 @@ def test_no_text_surprises_the_parser(text: str) -> None:
     assert parts.scheme in ("https", "http", "ssh")
     assert not parts.host.startswith("-") and not parts.path.startswith("-")
     assert "\n" not in text and "::" not in text.split("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "chart", "kind"),
+    [
+        ("https://github.com/acme/shop", "", "git"),
+        ("git@github.com:acme/shop.git", "", "git"),
+        ("https://charts.example.org", "redis", "helm"),
+        ("registry.example.org/charts", "redis", "oci"),
+        ("localhost:5000/charts", "redis", "oci"),
+        ("oci://registry.example.org/charts", "redis", "oci"),
+        ("OCI://registry.example.org/bundle", "", "oci"),
+    ],
+)
+@pytest.mark.covers("REPO-10")
+def test_a_source_says_which_kind_of_repository_it_reads(url: str, chart: str, kind: str) -> None:
+    assert kind_of(url, chart) == kind
+    validate(url, kind)
+
+
+@pytest.mark.covers("REPO-05")
+def test_a_registry_has_one_name_with_and_without_its_scheme() -> None:
+    spellings = [
+        "registry.example.org:5000/Charts",
+        "oci://registry.example.org:5000/charts/",
+        "OCI://Registry.example.org:5000/charts",
+    ]
+    assert {identity(url, "oci") for url in spellings} == {"oci://registry.example.org:5000/charts"}
+    assert identity("oci://registry.example.org/charts", "oci") in identities("registry.example.org/charts")
+    assert identities("https://charts.example.org/") == (identity("https://charts.example.org", "helm"),)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("git@host:charts", "helm"),
+        ("ssh://git@host/charts", "helm"),
+        ("/srv/charts", "helm"),
+        ("file:///srv/charts", "helm"),
+        ("https://host/a/../b", "helm"),
+        ("https://host/charts?x=1", "helm"),
+        ("https://host/x\n", "helm"),
+        ("", "helm"),
+        ("", "oci"),
+        ("https://host/charts", "oci"),
+        ("user:password@host/charts", "oci"),
+        ("host/%2e%2e/x", "oci"),
+        ("host:99999/x", "oci"),
+        ("-x/y", "oci"),
+        ("ho st/x", "oci"),
+    ],
+)
+def test_what_names_no_chart_repository_is_refused(url: str, kind: str) -> None:
+    with pytest.raises(Permanent):
+        validate(url, kind)
