@@ -65,6 +65,8 @@ class Settings:
     """Secret of Bitbucket Data Center webhooks sent to /api/webhook."""
     webhook_secret_azure: str = ""
     """`user:password` of Azure DevOps service hooks sent to /api/webhook (basic authentication)."""
+    webhook_secret_harbor: str = ""
+    """What Harbor sends to /api/webhook as its Authorization header, word for word."""
     webhook_secret_generic: str = ""
     """Secret of the generic webhook (X-Driftline-Signature: sha256=...)."""
     webhook_max_body: int = 25 * 1024 * 1024
@@ -251,14 +253,14 @@ def _parse(name: str, text: str, default: object) -> object:
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> str:
-    """The content of a file that is made once, for this user's eyes only. Two processes get the same content."""
+    """The content of a file that is made once, for this user's eyes only. All processes and threads get the same."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
+        draft = path.with_suffix(f".{secrets.token_hex(8)}")
         draft.touch(mode=0o600)
         draft.write_bytes(make())
         try:
-            os.link(draft, path)  # fails if another process was first: its content counts
+            os.link(draft, path)  # fails if another was first: its content counts
         except FileExistsError:
             pass
         draft.unlink()

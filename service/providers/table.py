@@ -1,13 +1,25 @@
-"""The Git hosts Driftline understands. A new one is a module, a row here, and its payloads in the tests."""
+"""The Git hosts and registries Driftline understands. A new one is a module, a row here, its payloads in the tests."""
 
 from collections.abc import Mapping
 
-from service.providers import azure, bitbucket_cloud, bitbucket_dc, forgejo, generic, gitea, github, gitlab, gogs
+from service.providers import (
+    azure,
+    bitbucket_cloud,
+    bitbucket_dc,
+    forgejo,
+    generic,
+    gitea,
+    github,
+    gitlab,
+    gogs,
+    harbor,
+)
 from service.providers.host import Headers, Host
 
 HOSTS: Mapping[str, Host] = {
     host.name: host
-    # In order of recognition: Forgejo also sends Gitea's headers, both send Gogs', and all three send GitHub's.
+    # In order of recognition: Forgejo also sends Gitea's headers, both send Gogs', and all three send GitHub's;
+    # Harbor has none of its own.
     for host in (
         forgejo.HOST,
         gitea.HOST,
@@ -18,6 +30,7 @@ HOSTS: Mapping[str, Host] = {
         bitbucket_dc.HOST,
         azure.HOST,
         generic.HOST,
+        harbor.HOST,
     )
 }
 

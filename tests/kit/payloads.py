@@ -96,6 +96,7 @@ def sign(provider: str, headers: Mapping[str, str], body: bytes, secret: str = "
         "bitbucket_dc": {"X-Hub-Signature": f"sha256={digest}"},
         "azure": {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()},
         "generic": {"X-Driftline-Signature": f"sha256={digest}"},
+        "harbor": {"Authorization": secret},
     }[provider]
     if provider in ("gitea", "forgejo"):
         proof |= {"X-Hub-Signature-256": f"sha256={digest}"}
@@ -466,6 +467,86 @@ def generic(told: Told) -> Delivery:
     return Delivery("generic", {"X-Driftline-Delivery": told.delivery_id}, payload)
 
 
+@dataclass(frozen=True)
+class Published:
+    """An artifact that was pushed to a registry."""
+
+    host: str = "harbor.example.org"
+    path: str = "charts/redis"
+    tag: str = "18.2.0"
+    delivery_id: str = "7c1d2e4a-50f1-11ef-8a6b-0242ac120002"
+
+
+def harbor(told: Published = Published(), event: str = "PUSH_ARTIFACT") -> Delivery:
+    """Harbor's default format; each artifact has its own entry for each tag."""
+    namespace, _, name = told.path.partition("/")
+    digest = "sha256:" + "6b1c" * 16
+    payload = {
+        "type": event,
+        "occur_at": 1764241200,
+        "operator": "ada",
+        "event_data": {
+            "resources": [
+                {
+                    "digest": digest,
+                    "tag": told.tag,
+                    "resource_url": f"{told.host}/{told.path}" + (f":{told.tag}" if told.tag else f"@{digest}"),
+                }
+            ],
+            "repository": {
+                "date_created": 1764000000,
+                "name": name,
+                "namespace": namespace,
+                "repo_full_name": told.path,
+                "repo_type": "private",
+            },
+        },
+    }
+    return Delivery("harbor", {"User-Agent": "Go-http-client/1.1"}, payload)
+
+
+def github_package(
+    told: Published = Published("ghcr.io"), action: str = "published", kind: str = "CONTAINER"
+) -> Delivery:
+    """GitHub's `package`: a version of a package of the container registry, or of another one."""
+    owner, _, name = told.path.partition("/")
+    digest = "sha256:" + "6b1c" * 16
+    payload = {
+        "action": action,
+        "package": {
+            "id": 4711,
+            "name": name,
+            "namespace": owner,
+            "description": "",
+            "ecosystem": "CONTAINER",
+            "package_type": kind,
+            "html_url": f"https://github.com/{owner}/shop/pkgs/container/{name}",
+            "created_at": "2026-11-20T09:41:07Z",
+            "updated_at": "2026-11-20T09:41:07Z",
+            "owner": {"login": owner, "id": 21031067, "type": "Organization"},
+            "package_version": {
+                "id": 815,
+                "version": digest,
+                "name": digest,
+                "description": "",
+                "summary": "",
+                "metadata": [],
+                "container_metadata": {
+                    "tag": {"name": told.tag, "digest": digest},
+                    "labels": {},
+                    "manifest": {"digest": digest, "media_type": "application/vnd.oci.image.manifest.v1+json"},
+                },
+                "package_url": f"ghcr.io/{told.path}:{told.tag}",
+                "html_url": f"https://github.com/orgs/{owner}/packages/container/{name}/815",
+            },
+            "registry": None,
+        },
+        "repository": _github_repository(Told("https://github.com/acme/shop")),
+        "sender": {"login": "ada", "id": 21031067, "type": "User", "site_admin": False},
+    }
+    return Delivery("github", _github_headers("package", told.delivery_id), payload)
+
+
 PUSH: Mapping[str, Callable[[Told], Delivery]] = {
     "github": github,
     "gitlab": gitlab,
@@ -522,6 +603,10 @@ def samples() -> list[tuple[str, Delivery]]:
         ("bitbucket_dc ping", bitbucket_dc_ping()),
         ("azure several", azure(*several("azure"))),
         ("azure nothing", azure()),
+        ("github package", github_package()),
+        ("github package of another kind", github_package(kind="npm")),
+        ("harbor artifact", harbor()),
+        ("harbor scan", harbor(event="SCANNING_COMPLETED")),
     ]
     return found
 

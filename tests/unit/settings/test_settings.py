@@ -1,5 +1,8 @@
 """What an environment variable says, and what an empty one says."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from driftline.adapters.settings import EMPTY_COUNTS, PREFIX, Settings, documented, read_settings
@@ -30,3 +33,11 @@ def test_a_value_that_cannot_be_read_names_its_variable() -> None:
     for name, text, wanted in (("SMTP_PORT", "x", "whole number"), ("POLL_INTERVAL", "soon", "seconds")):
         with pytest.raises(Permanent, match=f"{PREFIX}{name}: '{text}' is not .*{wanted}"):
             read_settings({PREFIX + name: text})
+
+
+def test_a_generated_key_is_one_for_all_threads(tmp_path: Path) -> None:
+    for number in range(20):
+        settings = Settings(data_dir=tmp_path / str(number))
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(lambda _: settings.signing_key, range(8)))) == 1  # noqa: B023
+        assert [path.name for path in (tmp_path / str(number)).iterdir()] == ["secret_key"]
