@@ -22,6 +22,7 @@ from driftline.model.alert import Edge, Message
 from driftline.model.drift import ABSENT, Verdict
 from driftline.model.masking import mask_drift, scrub_value
 from driftline.model.objects import Key
+from driftline.model.revisions import short
 
 MOST_LINES = 20
 """Lines about one alert; the rest is behind the link."""
@@ -200,8 +201,7 @@ def _clock(value: Any, day: datetime) -> str:
 
 
 def _short(value: Any) -> str:
-    text = _line(value or "")
-    return text[:12] if re.fullmatch(r"[0-9a-f]{40,64}", text) else text
+    return short(_line(value or ""))
 
 
 def _names(value: Sequence[Any]) -> str:

@@ -11,6 +11,7 @@ from driftline.health.table import health_of
 from driftline.model.errors import Failure
 from driftline.model.health import Health
 from driftline.model.objects import Key, Object
+from driftline.model.revisions import short
 from driftline.model.sync import ResultStatus
 from driftline.sync import automation
 from driftline.sync.steps import SyncPolicy, SyncSeen
@@ -55,7 +56,7 @@ def _newer(run: Run) -> str:
         return ""
     mine = tuple(run.found.wish.revisions)
     known = tuple(run.situation.row.revisions or ())
-    return newest[0][:12] if newest and newest not in (mine, known) else ""
+    return short(newest[0]) if newest and newest not in (mine, known) else ""
 
 
 def refresh(run: Run) -> None:

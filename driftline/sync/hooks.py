@@ -1,5 +1,6 @@
 """Hooks: which objects are hooks, when each runs, its name, how it ended, when it goes (HOOK-01..05, HOOK-07)."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,7 @@ from enum import StrEnum
 from driftline.model.health import Health, HealthStatus
 from driftline.model.objects import Key, Object, annotations_of, key_of
 from driftline.model.plan import Phase
+from driftline.model.revisions import short
 from driftline.sync.given import Wanted
 from driftline.sync.order import wave_of
 
@@ -176,7 +178,8 @@ def named(body: Object, kind: HookType, revision: str, started_at: datetime | No
     if metadata.get("name") or not prefix:
         return body
     start = int(started_at.timestamp()) if started_at else 0
-    ending = f"{revision[:7].lower()}-{kind.value.lower()}-{start}"
+    mark = re.sub(r"[^a-z0-9]", "-", short(revision).lower())[:7].strip("-")
+    ending = f"{mark}-{kind.value.lower()}-{start}"
     metadata["name"] = prefix[: _LONGEST_NAME - len(ending)] + ending
     return {**body, "metadata": metadata}
 

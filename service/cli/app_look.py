@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from driftline.model.revisions import titled
 from service.cli import show
 from service.cli.client import Client, application, talks
 from service.cli.failing import Problem
@@ -37,7 +38,7 @@ def list_(client: Client, projects: tuple[str, ...], selector: str, repo: str, s
             ("REPO", lambda app: source(app).get("repoURL")),
             ("PATH", lambda app: source(app).get("path") or source(app).get("chart")),
             ("TARGET", lambda app: source(app).get("targetRevision")),
-            ("REVISION", lambda app: revision(app)[:12]),
+            ("REVISION", lambda app: titled(revision(app))),
         ]
     show.listing(found, form, columns)
 
@@ -112,10 +113,10 @@ def summary(app: Any) -> list[tuple[str, Any]]:
         ("Server", destination(app)),
         ("Namespace", app["spec"]["destination"].get("namespace")),
         ("Repo", source(app).get("repoURL")),
-        ("Target", source(app).get("targetRevision") or "HEAD"),
+        ("Target", source(app).get("targetRevision") or ("*" if source(app).get("chart") else "HEAD")),
         ("Path", source(app).get("path") or source(app).get("chart")),
         ("Sync Policy", policy(app)),
-        ("Sync Status", f"{sync_word(app)} {revision(app)[:12]}".strip()),
+        ("Sync Status", f"{sync_word(app)} {titled(revision(app))}".strip()),
         ("Health Status", f"{health} ({message})" if message else health),
         ("Operation", operation.get("phase")),
         ("Message", operation.get("message")),
@@ -154,7 +155,7 @@ def history(client: Client, name: str, form: str) -> None:
     columns: list[tuple[str, Callable[[Any], Any]]] = [
         ("ID", lambda each: each["id"]),
         ("DATE", lambda each: each["deployedAt"]),
-        ("REVISION", lambda each: each["revision"][:12]),
+        ("REVISION", lambda each: titled(each["revision"])),
         ("BY", lambda each: each["initiatedBy"].get("username") or "automated"),
     ]
     show.listing(found, form, columns)
@@ -223,7 +224,7 @@ def syncs(client: Client, name: str, sync: str | None, form: str) -> None:
         ("ID", lambda each: each["id"]),
         ("PHASE", lambda each: each["phase"]),
         ("KIND", lambda each: each["kind"]),
-        ("REVISION", lambda each: next(iter(each["revisions"]), "")[:12]),
+        ("REVISION", lambda each: titled(next(iter(each["revisions"]), ""))),
         ("STARTED", lambda each: each["startedAt"]),
         ("FINISHED", lambda each: each["finishedAt"]),
         ("MESSAGE", lambda each: each["message"][:80]),

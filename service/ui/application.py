@@ -58,7 +58,7 @@ class Source:
     path: str
     revision: str
     found: str
-    """The commit that the revision named at the last look."""
+    """The commit, or the version of a chart, that the revision named at the last look."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def sources_of(spec: Mapping[str, Any], revisions: Sequence[str]) -> tuple[Sourc
                 shown_url(url),
                 safe_url(url) or "",
                 str(each.get("path") or each.get("chart") or ""),
-                str(each.get("targetRevision") or "HEAD"),
+                str(each.get("targetRevision") or ("*" if each.get("chart") else "HEAD")),
                 revisions[position] if position < len(revisions) else "",
             )
         )

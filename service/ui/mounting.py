@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from driftline.flow.edges import Edges
 from driftline.model.errors import Permanent, Temporary
+from driftline.model.revisions import titled
 from service.ui import (
     actions,
     application,
@@ -105,6 +106,7 @@ def _attach(state: BlueprintSetupState, edges: Edges) -> None:
         "at_length": times.at_length,
         "duration": times.duration,
         "key_text": operations.key_text,
+        "revision": titled,
     }
     environment.globals |= {
         "asset_url": assets.url,

@@ -314,7 +314,7 @@ def test_the_plan_is_shown_before_a_sync(shop: Installation, monkeypatch: pytest
     admin = Asker(shop)
     text = admin.text("/applications/cart?tab=plan&revision=v1.5&prune=false")
     assert asked == [("cart", "v1.5", False)]
-    assert "1 create 1 update 1 hook 1 held 3 unchanged, commit 4f2a9c1be07d" in text
+    assert "1 create 1 update 1 hook 1 held 3 unchanged, at 4f2a9c1be07d" in text
     assert "update apps/Deployment/shop/checkout 1 field" in text
     assert "Would wait for a person prune PersistentVolumeClaim/shop/orders" in text
     assert "1 left alone prune ConfigMap/shop/old pruning was not asked for" in text
