@@ -11,8 +11,9 @@ from driftline.adapters.store import applications, jobs
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.jobs import Job
 from driftline.flow import former, looking, reach, removal, signals, standing, stepping
+from driftline.flow.charts import NotFetched, RepositoryAway
 from driftline.flow.dependencies import Cold
-from driftline.flow.desire import NotFetched, RepositoryAway, Wish
+from driftline.flow.desire import Wish
 from driftline.flow.edges import Edges
 from driftline.flow.situation import Situation, load
 from driftline.flow.subjects import fetch_request, hints
@@ -70,8 +71,8 @@ def _look(edges: Edges, situation: Situation) -> None:
 def _compare(edges: Edges, situation: Situation, seen: looking.View) -> None:
     try:
         wish = looking.render(edges, situation, seen)
-    except NotFetched:
-        _fetch_first(edges, situation)
+    except NotFetched as missing:
+        _fetch_first(edges, situation, missing)
     except Cold:
         with edges.store.write() as db:
             jobs.move(db, situation.job, jobs.Queue.SCAN)
@@ -114,11 +115,11 @@ def _stay_away(edges: Edges, situation: Situation) -> None:
         jobs.finish(db, situation.job, run_at=edges.now() + COME_BACK)
 
 
-def _fetch_first(edges: Edges, situation: Situation) -> None:
-    """The repository was never fetched: that comes first, and asks for this application again."""
-    missing = [row.id for row in situation.repositories if row.fetched_at is None]
+def _fetch_first(edges: Edges, situation: Situation, missing: NotFetched) -> None:
+    """What is wanted of a repository was never fetched: that comes first, and asks for this application again."""
+    wanted = {missing.repository_id, *(row.id for row in situation.repositories if row.fetched_at is None)}
     with edges.store.write() as db:
-        ids = jobs.request_many(db, [fetch_request(number, jobs.Queue.SCAN) for number in missing])
+        ids = jobs.request_many(db, [fetch_request(number, jobs.Queue.SCAN) for number in sorted(wanted)])
         jobs.finish(db, situation.job)
     edges.hint(hints(ids, jobs.Queue.SCAN))
 

@@ -1,7 +1,7 @@
 """Take declarations of applications: from a person, or from the render of another application."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -11,13 +11,14 @@ from driftline.adapters.store import applications, audit, clusters, declarations
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.declarations import Declaration, Declared, SourceDeclaration
+from driftline.adapters.store.repositories import Named, RepositoryRow
 from driftline.adapters.taskqueue import Hint
-from driftline.desired import revision, urls
+from driftline.desired import releases, revision, urls
 from driftline.flow.edges import Edges
 from driftline.flow.projects import project_of
 from driftline.flow.subjects import app_request, fetch_request, hints
 from driftline.formats.application import application, normalised
-from driftline.model.application import Application, Destination
+from driftline.model.application import Application, Destination, Source
 from driftline.model.errors import Permanent
 from driftline.model.objects import Object
 from driftline.sync.confirmation import only_confirms
@@ -112,19 +113,40 @@ def _declarations(
     meant = {place: _attempted(cluster_of, db, destination) for place, destination in places.items()}
     checked = {app.name: _attempted(_check, edges, app) for app in apps}
     good = [app for app in apps if not isinstance(checked[app.name], Permanent)]
-    every = sorted({source.repo_url for app in good for source in app.sources})
-    ids = repositories.ensure_many(db, [(url, urls.normalise(url)) for url in every])
+    every = {named.url_normal: named for app in good for named in map(_named, app.sources)}
+    rows = repositories.ensure_many(db, [every[normal] for normal in sorted(every)])
+    rows = _of_the_right_kind(db, rows, every, {app.name for app in good})
     made: list[Declaration] = []
     wrong = {name: failure for name, failure in checked.items() if isinstance(failure, Permanent)}
     for app in good:
         cluster = meant[app.destination.name or app.destination.server]
         failed = isinstance(cluster, Permanent)
-        found = cluster if isinstance(cluster, Permanent) else _attempted(_declaration, app, cluster, ids, parent_id)
+        found = cluster if isinstance(cluster, Permanent) else _attempted(_declaration, app, cluster, rows, parent_id)
         if isinstance(found, Permanent):
             wrong[app.name] = Permanent(f"Application {app.name}: {found.message}") if failed else found
         else:
             made.append(found)
     return made, wrong
+
+
+def _named(source: Source) -> Named:
+    """The repository that a source reads."""
+    kind = urls.kind_of(source.repo_url, source.chart)
+    return Named(source.repo_url, urls.identity(source.repo_url, kind), kind)
+
+
+def _of_the_right_kind(
+    db: Connection, rows: Mapping[str, RepositoryRow], named: Mapping[str, Named], declared: set[str]
+) -> dict[str, RepositoryRow]:
+    """The rows, those corrected that got another kind by an earlier declaration and that nobody else reads."""
+    found = dict(rows)
+    for normal, row in rows.items():
+        if row.kind == named[normal].kind or row.options is not None:
+            continue
+        if {use.name for use in applications.of_repository(db, row.id)} <= declared:
+            repositories.set_kind(db, row.id, named[normal].kind)
+            found[normal] = replace(row, kind=named[normal].kind)
+    return found
 
 
 def _attempted(step: Callable[P, T], *values: P.args, **named: P.kwargs) -> T | Permanent:
@@ -138,9 +160,10 @@ def _attempted(step: Callable[P, T], *values: P.args, **named: P.kwargs) -> T | 
 def _check(edges: Edges, app: Application) -> None:
     """Raise Permanent for what no database knows: URLs, revisions, the project."""
     for position, source in enumerate(app.sources):
-        urls.validate_repository(source.repo_url, allow_file=edges.settings.git_allow_file)
+        kind = urls.kind_of(source.repo_url, source.chart)
+        urls.validate(source.repo_url, kind, allow_file=edges.settings.git_allow_file)
         try:
-            revision.validate(source.target_revision)
+            (revision if kind == urls.GIT else releases).validate(source.target_revision)
         except Permanent as failure:
             raise Permanent(f"Application {app.name}: spec.sources[{position}]: {failure.message}") from None
     try:
@@ -150,7 +173,7 @@ def _check(edges: Edges, app: Application) -> None:
 
 
 def _declaration(
-    app: Application, cluster: ClusterRow | None, repository_ids: Mapping[str, int], parent_id: int | None
+    app: Application, cluster: ClusterRow | None, rows: Mapping[str, RepositoryRow], parent_id: int | None
 ) -> Declaration:
     warnings = list(app.warnings)
     if cluster is None:
@@ -168,16 +191,18 @@ def _declaration(
         namespace=app.destination.namespace,
         labels=app.labels,
         warnings=warnings,
-        sources=[
-            SourceDeclaration(
-                urls.normalise(source.repo_url),
-                source.target_revision,
-                source.path,
-                repository_ids[urls.normalise(source.repo_url)],
-                source.tag_prefix,
-            )
-            for source in app.sources
-        ],
+        sources=[_source(app.name, source, rows[_named(source).url_normal]) for source in app.sources],
+    )
+
+
+def _source(app: str, source: Source, row: RepositoryRow) -> SourceDeclaration:
+    named = _named(source)
+    if named.kind != row.kind:
+        hint = "name a chart of it" if row.kind == urls.HELM else "name a path of it and no chart"
+        shown = urls.shown_url(source.repo_url)
+        raise Permanent(f"Application {app}: spec.source.repoURL: {shown} is a {row.kind} repository; {hint}")
+    return SourceDeclaration(
+        named.url_normal, source.target_revision, source.path, row.id, source.tag_prefix, source.chart
     )
 
 

@@ -1,4 +1,7 @@
-"""What Git wants of one application now: revisions, render, and the objects it comes to. Rendered once per content."""
+"""What Git or a chart repository wants of one application now: revisions, render, and the objects it comes to.
+
+Rendered once per content.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +21,9 @@ from driftline.desired.finalise import Desired, finalise
 from driftline.desired.inputs import Inputs
 from driftline.desired.revision import Tracked
 from driftline.desired.tree import Tree
+from driftline.desired.urls import GIT
+from driftline.flow import charts
+from driftline.flow.charts import NotFetched, RepositoryAway
 from driftline.flow.commits import commit_fetched
 from driftline.flow.dependencies import Cold, Pantry
 from driftline.flow.desires import Target
@@ -26,7 +32,7 @@ from driftline.flow.situation import Situation
 from driftline.model.access import RepositoryAccess
 from driftline.model.application import Application, Source
 from driftline.model.digests import digest
-from driftline.model.errors import Permanent, Temporary
+from driftline.model.errors import Permanent
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,9 @@ class Known:
 
 
 def resolve(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -> tuple[str, ...]:
-    """The commits that the sources point to, from what was fetched last; `overrides` go before their targetRevision.
+    """The commits and chart versions that the sources point to, from what was fetched last.
+
+    `overrides` go before their targetRevision.
 
     Raises Temporary for a repository that was never fetched, Permanent for a revision that cannot be resolved.
     """
@@ -64,15 +72,19 @@ def resolve(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -
         if row.fetched_at is None:
             if row.failing_since is not None:
                 raise RepositoryAway(row.message)
-            raise NotFetched(f"{row.url}: is being fetched for the first time")
-        found.append(_commit(edges, credentials, row, _tracked(source, position, overrides)))
+            raise NotFetched(f"{row.url}: is being fetched for the first time", row.id)
+        tracked = _tracked(source, position, overrides)
+        if row.kind == GIT:
+            found.append(_commit(edges, credentials, row, tracked))
+        else:
+            found.append(charts.answer(row, tracked).version)
     return tuple(found)
 
 
 def _tracked(source: Source, position: int, overrides: Sequence[str] = ()) -> Tracked:
     """What a source follows, or what a person asks for instead."""
     asked = overrides[position] if position < len(overrides) else ""
-    return Tracked(asked or source.target_revision, source.tag_prefix)
+    return Tracked(asked or source.target_revision, source.tag_prefix, source.chart)
 
 
 def _commit(edges: Edges, credentials: RepositoryAccess, row: RepositoryRow, tracked: Tracked) -> str:
@@ -87,13 +99,15 @@ def _commit(edges: Edges, credentials: RepositoryAccess, row: RepositoryRow, tra
 
 
 def resolve_asked(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -> tuple[str, ...]:
-    """The same for revisions that a person names: a branch or tag that no application follows is fetched now."""
+    """The same for revisions that a person names: what no application follows is asked for now."""
     try:
         return resolve(edges, situation, overrides)
-    except Permanent:
+    except (Permanent, NotFetched):
         places = zip(situation.app.sources, situation.repositories, situation.credentials, strict=True)
         fetched = tuple(
-            _with_ref(edges, row, credentials, _tracked(source, position, overrides))
+            (_with_ref if row.kind == GIT else charts.with_answer)(
+                edges, row, credentials, _tracked(source, position, overrides)
+            )
             for position, (source, row, credentials) in enumerate(places)
         )
         return resolve(edges, replace(situation, repositories=fetched), overrides)
@@ -102,14 +116,6 @@ def resolve_asked(edges: Edges, situation: Situation, overrides: Sequence[str] =
 def _with_ref(edges: Edges, row: RepositoryRow, credentials: RepositoryAccess, tracked: Tracked) -> RepositoryRow:
     found = edges.mirrors.fetch(credentials, revision.wanted_refs(tracked.revision, tracked.tag_prefix))
     return replace(row, refs={**(row.refs or {}), **found.refs}, head=found.head or row.head)
-
-
-class RepositoryAway(Temporary):
-    """The repository could never be fetched, and cannot now."""
-
-
-class NotFetched(Temporary):
-    """The repository's first fetch is under way."""
 
 
 def wish(
@@ -129,14 +135,14 @@ def wish(
     Raises Permanent or Temporary as the renderers do; `Cold` if `fast` is asked for and a tool has to be started.
     """
     trees = [
-        tree_at(edges, each, source, commit)
-        for each, source, commit in zip(credentials, app.sources, revisions, strict=True)
+        charts.tree(edges, row, each, source.chart, found) if row.kind != GIT else tree_at(edges, each, source, found)
+        for row, each, source, found in zip(repositories, credentials, app.sources, revisions, strict=True)
     ]
     named = {source.ref: tree for source, tree in zip(app.sources, trees, strict=True) if source.ref}
     requests = [
         RenderRequest(app, source, tree, named, target.version, target.api_versions, Pantry(edges, app, fast))
         for source, tree in zip(app.sources, trees, strict=True)
-        if source.path or source.chart or not source.ref
+        if has_manifests(source)
     ]
     inputs = tuple(edges.renderers.inputs(each) for each in requests)
     key = address(inputs)
@@ -165,6 +171,11 @@ def wish(
     edges.desires.put(app, key, target, desired)
     content = b"" if row else orjson.dumps(made)
     return Wish(desired, tuple(revisions), key, inputs, row.id if row else None, content)
+
+
+def has_manifests(source: Source) -> bool:
+    """Whether a source is rendered; one that only lends its files to others is not."""
+    return bool(source.path or source.chart or not source.ref)
 
 
 def address(inputs: Sequence[Inputs]) -> str:

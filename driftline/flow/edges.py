@@ -28,6 +28,7 @@ from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.engine import Store
 from driftline.adapters.store.installation import installation_id
 from driftline.adapters.taskqueue import Hint
+from driftline.desired.urls import GIT
 from driftline.flow.desires import DesireCache, Target, api_versions_of, scopes_of
 from driftline.flow.schemas import SchemaCache
 from driftline.model.access import ClusterAccess, RepositoryAccess
@@ -141,7 +142,12 @@ class Edges:
         return known
 
     def commit(self, access: RepositoryAccess, commit: str) -> dict[str, str]:
-        """Subject and author of a commit, read once; empty texts if this machine's mirror does not have it."""
+        """Subject and author of a commit, read once; empty texts if this machine's mirror does not have it.
+
+        A chart's version has neither.
+        """
+        if access.kind != GIT:
+            return {"subject": "", "author": ""}
         at = f"{access.url} {commit}"
         known = self._commits.get(at)
         if known is None:

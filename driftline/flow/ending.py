@@ -36,7 +36,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
         changes, raised = outcome.status_after(run, phase, message, now)
         recording.save(run, db, step)
         if succeeded and outcome.counts_as_deployment(run):
-            histories.append(db, outcome.deployment(run, now), situation.app.history_limit)
+            histories.append(db, outcome.deployment(db, run, now), situation.app.history_limit)
         if not (run.ask.dry_run or run.ask.former):
             health = outcome.health_after(run)
             changes["health_status"], changes["health_message"] = health.status, health.message

@@ -1,30 +1,23 @@
 """Fetch one repository, once for everybody, and find whom the news concern.
 
-A new commit costs one fetch, one look at the tree ids of everything that applications read, and a sync of those
-applications whose inputs changed. In a monorepo of a thousand applications the other 999 get a new revision in one
-statement and nothing else.
+A new commit costs one fetch, a new version of a chart one look into its repository and one pull; then one look at the
+tree ids of everything that applications read, and a sync of those applications whose inputs changed. In a monorepo of
+a thousand applications the other 999 get a new revision in one statement and nothing else.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import timedelta
 
-from driftline.adapters.git import Fetched
 from driftline.adapters.store import applications, jobs, repositories
-from driftline.adapters.store.applications import SourceUse
+from driftline.adapters.store.applications import Changes, SourceUse
 from driftline.adapters.store.jobs import Job
 from driftline.adapters.store.repositories import RepositoryRow
-from driftline.desired import revision
-from driftline.desired.inputs import Inputs, unchanged
-from driftline.desired.revision import Tracked
-from driftline.flow import access, signals
-from driftline.flow.commits import commit_of
+from driftline.desired.urls import GIT
+from driftline.flow import access, charts, news, signals
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import app_request, hints, number_of
-from driftline.model.access import RepositoryAccess
 from driftline.model.alert import Condition, Signal
-from driftline.model.errors import Failure, Permanent, Temporary
+from driftline.model.errors import Failure, Temporary
 
 KEEP_TRYING = timedelta(minutes=10)
 """Most time between two attempts at a repository that does not answer."""
@@ -48,16 +41,21 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
             jobs.finish(db, job)
         return ()
     try:
-        fetched = edges.mirrors.fetch(credentials, wanted_refs(uses))
+        fetched = edges.mirrors.fetch(credentials, news.wanted_refs(uses)) if row.kind == GIT else None
+        answers = charts.look(edges, row, uses, credentials) if row.kind != GIT else ()
     except Failure as failure:
         return _failed(job, row, uses, failure, edges)
-    affected, moved = concerned(uses, fetched, credentials, edges)
-    affected = sorted({*affected, *_asked(uses)})
-    if not affected and (row.refs, row.head) == (dict(fetched.refs), fetched.head):
+    if fetched is not None:
+        found = news.git_news(row, uses, fetched, credentials, edges)
+    else:
+        found = news.chart_news(row, uses, answers, edges)
+    affected = sorted({*found.affected, *_asked(uses)})
+    if not affected and not found.fresh:
         _rest(job, edges)
     with edges.store.write() as db:
-        repositories.set_fetched(db, row.id, dict(fetched.refs), fetched.head)
-        applications.set_statuses(db, {number: {"revisions": list(found)} for number, found in moved.items()})
+        found.record(db)
+        moved = {number: Changes(revisions=list(revisions)) for number, revisions in found.moved.items()}
+        applications.set_statuses(db, moved)
         ids = jobs.request_many(db, [app_request(number) for number in affected])
         wake = signals.raise_signals(db, edges, [_reachable(row)]) if row.failing_since else []
         jobs.finish(db, job)
@@ -75,62 +73,6 @@ def _rest(job: Job, edges: Edges) -> None:
         now = jobs.get(db, job.id)
     if now is not None and now.wanted > job.wanted:
         edges.pause(REST)
-
-
-def wanted_refs(uses: Sequence[SourceUse]) -> list[str]:
-    """Every ref that some application follows, HEAD if there is none."""
-    found: set[str] = set()
-    for use in uses:
-        # What one application asks for wrongly is said at that application; the others are fetched for.
-        with suppress(Permanent):
-            found |= set(revision.wanted_refs(use.target_revision, use.tag_prefix))
-    return sorted(found) or ["HEAD"]
-
-
-def concerned(
-    uses: Sequence[SourceUse], fetched: Fetched, credentials: RepositoryAccess, edges: Edges
-) -> tuple[list[int], Mapping[int, tuple[str, ...]]]:
-    """Applications to look at, and new revisions of those whose inputs a new commit left alone.
-
-    An application that was never rendered, or whose revision cannot be resolved, has to be looked at.
-    """
-    affected: set[int] = set()
-    candidates: dict[str, list[tuple[SourceUse, Inputs]]] = defaultdict(list)
-    for use in uses:
-        try:
-            commit = commit_of(edges, credentials, fetched, Tracked(use.target_revision, use.tag_prefix))
-        except Permanent:
-            affected.add(use.application_id)
-            continue
-        recorded = recorded_inputs(use)
-        if recorded is None:
-            affected.add(use.application_id)
-        elif commit != _known(use):
-            candidates[commit].append((use, recorded))
-    moved: dict[int, tuple[str, ...]] = {}
-    for commit, group in candidates.items():
-        tree = edges.mirrors.tree(credentials, commit)
-        oids = tree.oids({path for _, inputs in group for path in inputs.paths()})
-        for use, inputs in group:
-            if not unchanged(inputs, oids, commit=commit):
-                affected.add(use.application_id)
-            else:
-                revisions = list(moved.get(use.application_id) or use.revisions or [])
-                revisions[use.position] = commit
-                moved[use.application_id] = tuple(revisions)
-    return sorted(affected), {number: found for number, found in moved.items() if number not in affected}
-
-
-def recorded_inputs(use: SourceUse) -> Inputs | None:
-    """What the application's last render read from this source; None if its declaration changed since, or never."""
-    recorded = use.inputs or {}
-    if recorded.get("generation") != use.generation or len(recorded.get("items", ())) <= use.position:
-        return None
-    return Inputs.from_json(recorded["items"][use.position])
-
-
-def _known(use: SourceUse) -> str:
-    return use.revisions[use.position] if use.revisions and len(use.revisions) > use.position else ""
 
 
 def _asked(uses: Sequence[SourceUse]) -> set[int]:

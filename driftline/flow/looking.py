@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from driftline.adapters.store.objects import ObjectRow, ObjectState
 from driftline.desired.inputs import Inputs
-from driftline.flow import desire
+from driftline.flow import charts, desire
 from driftline.flow.children import is_child, itself, wanted_children
 from driftline.flow.comparing import Compared, Comparer, Ledger
 from driftline.flow.desire import Known, Wish
@@ -200,6 +200,18 @@ def _warning(text: str) -> tuple[str, str]:
 
 def render(edges: Edges, situation: Situation, seen: View) -> Wish:
     """What Git wants now, or what the open sync or a rollback pin wants. Raises as `desire.wish`."""
+    found = _rendered(edges, situation, seen)
+    noted = [
+        note
+        for row, source, revision in zip(situation.repositories, situation.app.sources, found.revisions, strict=False)
+        for note in charts.notes(row, source.chart, revision)
+    ]
+    if not noted:
+        return found
+    return replace(found, desired=replace(found.desired, warnings=(*found.desired.warnings, *noted)))
+
+
+def _rendered(edges: Edges, situation: Situation, seen: View) -> Wish:
     sync = situation.sync
     if sync is not None and sync.render_id is not None and sync.revisions:
         return desire.stored_wish(edges, situation.app, sync.render_id, sync.revisions, seen.target)

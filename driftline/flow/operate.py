@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from driftline.adapters.store import applications, audit, histories, jobs, repositories, syncs
 from driftline.adapters.store.applications import ApplicationRow
+from driftline.desired import releases, urls
 from driftline.desired import revision as revisions
 from driftline.flow.declare import cascades
 from driftline.flow.deletion import begun
@@ -17,8 +18,10 @@ from driftline.flow.former import KIND as FORMER
 from driftline.flow.memory import Memory, pin_json
 from driftline.flow.situation import parsed
 from driftline.flow.subjects import app_request, fetch_request, hints
+from driftline.model.application import Application
 from driftline.model.errors import Permanent
 from driftline.model.objects import Key
+from driftline.model.revisions import short
 from driftline.sync.automation import Pin
 from driftline.sync.confirmation import confirmed
 
@@ -45,8 +48,8 @@ def request_sync(edges: Edges, name: str, wanted: SyncRequest, who: str) -> int:
         row = _row(db, name)
         app = parsed(row)
         if wanted.revision:
-            revisions.validate(wanted.revision)
-            _check_revision(row, wanted)
+            check_revision(app, wanted.revision)
+            _check_tracked(row, wanted)
         prune = wanted.prune if wanted.prune is not None else bool(app.automated and app.automated.prune)
         request = _request(wanted, prune, len(app.sources))
         sync_id = _create(db, row, "manual", request, who)
@@ -58,10 +61,17 @@ def request_sync(edges: Edges, name: str, wanted: SyncRequest, who: str) -> int:
     return sync_id
 
 
-def _check_revision(row: ApplicationRow, wanted: SyncRequest) -> None:
+def check_revision(app: Application, revision: str) -> None:
+    """Raise Permanent for what can be no revision of the first source, which is the one that a request replaces."""
+    source = app.sources[0]
+    kind = urls.kind_of(source.repo_url, source.chart)
+    (revisions if kind == urls.GIT else releases).validate(revision)
+
+
+def _check_tracked(row: ApplicationRow, wanted: SyncRequest) -> None:
     """Argo CD's rule: with auto-sync on, another revision would be undone at once."""
     app = parsed(row)
-    tracked = [source.target_revision or "HEAD" for source in app.sources]
+    tracked = [source.target_revision or (releases.ANY if source.chart else "HEAD") for source in app.sources]
     if app.automated is not None and not wanted.dry_run and wanted.revision not in tracked:
         raise Permanent(
             f"Application {row.name}: cannot sync to {wanted.revision}: auto-sync currently set to {tracked[0]}; "
@@ -161,7 +171,7 @@ def _pin(
     # While an earlier rollback holds, the last target is that one's, and what Git has stands in its pin.
     out = {memory.last.target} if memory.last else set()
     out |= memory.pin.out if memory.pin else frozenset()
-    pin = Pin((entry.revisions or [""])[0][:12], frozenset(out), by=who, why=why, until=until)
+    pin = Pin(short((entry.revisions or [""])[0]), frozenset(out), by=who, why=why, until=until)
     applications.set_status(db, row.id, pin=pin_json(pin, entry.deployed_at, entry.render_id, out))
 
 

@@ -1,19 +1,24 @@
 """What a sync leaves behind once it has ended: the application's status, what people hear, the history entry."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from driftline.adapters.store import histories
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.objects import ObjectState
-from driftline.flow import standing, wellbeing
+from driftline.desired.urls import GIT
+from driftline.flow import charts, standing, wellbeing
 from driftline.flow.children import is_child
 from driftline.flow.looking import status_of
 from driftline.flow.recording import health_counts
 from driftline.flow.run import Run
 from driftline.model.alert import Condition, Signal
 from driftline.model.health import Health, SyncStatus
+from driftline.model.revisions import short
 from driftline.model.sync import OperationPhase, ResultStatus
 from driftline.sync import texts
 
@@ -42,7 +47,7 @@ def status_after(run: Run, phase: OperationPhase, message: str, now: datetime) -
     )
     pairs = [(each.type, each.message) for each in status.conditions] + run.found.left_behind
     if phase in (OperationPhase.FAILED, OperationPhase.ERROR):
-        revision = (run.found.wish.revisions or ("",))[0][:12]
+        revision = short((run.found.wish.revisions or ("",))[0])
         pairs.append(("SyncError", texts.failed_attempt(revision, message)))
     memory = run.memory if run.kind == "self-heal" else run.memory.with_attempt(run.attempt(phase, message))
     summary = {**(standing.summary_of(run.edges, run.found)), "outOfSync": len(status.out_of_sync)}
@@ -65,7 +70,7 @@ def signals_of(run: Run, phase: OperationPhase, message: str, status: SyncStatus
     name = run.situation.row.name
     subject = f"app:{name}"
     revision = (run.found.wish.revisions or ("",))[0]
-    facts: dict[str, Any] = {"application": name, "revision": revision[:12], "message": message, "how": message}
+    facts: dict[str, Any] = {"application": name, "revision": short(revision), "message": message, "how": message}
     facts["results"] = [
         f"{result.key}: {result.message}"
         for result in run.results.values()
@@ -104,21 +109,45 @@ def _ends_pin(run: Run) -> bool:
     return pin is not None and not pin.manual and run.kind != "rollback" and counts_as_deployment(run)
 
 
-def deployment(run: Run, now: datetime) -> histories.Deployment:
+def deployment(db: Connection, run: Run, now: datetime) -> histories.Deployment:
     """The history entry of a sync that has succeeded."""
-    spec = run.situation.app.document.get("spec") or {}
     found = run.found.wish
     who = run.sync.initiated_by if run.sync else "automated sync policy"
     return histories.Deployment(
         application_id=run.situation.row.id,
         revisions=list(found.revisions),
-        sources=spec.get("sources") or [spec.get("source")],
+        sources=_sources(db, run),
         render_id=run.render_id,
         sync_id=run.sync_id,
         started_at=run.attempt_at or now,
         deployed_at=now,
         initiated_by=who,
     )
+
+
+def _sources(db: Connection, run: Run) -> list[Any]:
+    """The sources as declared; those that are charts with the digest of what was deployed, for whoever looks back."""
+    situation = run.situation
+    spec = situation.app.document.get("spec") or {}
+    declared = list(spec.get("sources") or [spec.get("source")])
+    if all(row.kind == GIT for row in situation.repositories):
+        return declared
+    earlier = histories.of_application(db, situation.row.id)
+    found = []
+    places = zip(declared, situation.repositories, run.found.wish.revisions, strict=False)
+    for place, (each, row, version) in enumerate(places):
+        digest = charts.digest_of(row, str(each.get("chart") or ""), version)
+        digest = digest or _earlier_digest(earlier, place, version)
+        found.append({**each, "digest": digest} if row.kind != GIT and digest else each)
+    return found
+
+
+def _earlier_digest(entries: Sequence[histories.HistoryRow], place: int, version: str) -> str:
+    """The digest with which a version was deployed before, which no application may follow any more."""
+    for entry in entries:
+        if len(entry.revisions or ()) > place and (entry.revisions or ())[place] == version:
+            return str((entry.sources or {})[place].get("digest", ""))
+    return ""
 
 
 def health_after(run: Run) -> Health:

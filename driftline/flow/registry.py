@@ -18,45 +18,79 @@ from driftline.model.alert import Message
 from driftline.model.errors import Failure, Permanent
 
 
-def add_repository(
-    edges: Edges,
-    given: RepositoryAccess,
-    who: str,
-    project: str = "",
-    upsert: bool = False,
-    check: bool = True,
-    template: bool = False,
-    hook_secret: str = "",
-) -> RepositoryRow:
-    """Save a repository, or (`template`) credentials for every URL below its own. Raises what the host answers."""
-    urls.validate_repository(given.url, allow_file=edges.settings.git_allow_file)
-    if check and not template:
-        edges.mirrors.check(given)
-    normal = urls.normalise(given.url)
+@dataclass(frozen=True)
+class Registration:
+    """A repository to be saved, or (`template`) credentials for every URL below its own.
+
+    `name` is for people; `charts_only` notes a registry that was registered as Argo CD's type `helm` with `enableOCI`.
+    `check` asks the host first whether the repository can be read.
+    """
+
+    access: RepositoryAccess
+    project: str = ""
+    upsert: bool = False
+    check: bool = True
+    template: bool = False
+    hook_secret: str = ""
+    name: str = ""
+    charts_only: bool = False
+
+
+def add_repository(edges: Edges, wanted: Registration, who: str) -> RepositoryRow:
+    """Save a repository or a template. Raises what the host answers."""
+    given, template = wanted.access, wanted.template
+    urls.validate(given.url, given.kind, edges.settings.git_allow_file, template)
+    if wanted.check and not template:
+        _check(edges, given)
+    normal = urls.identity(given.url, given.kind)
 
     with edges.store.write() as db:
-        known = [row for row in repositories.by_urls(db, [normal]) if row.project == project]
-        if known and known[0].credentials is not None and not upsert:
-            raise Permanent(f"{given.url}: is registered already; use upsert to change its credentials")
-        hook_id = repositories.hook_id_for(db, project, normal, template)
-        sealed, options = access.seal_repository(edges, given, hook_id)
-        secret = access.seal_hook_secret(edges, hook_secret, hook_id)
-        new = NewRepository(given.url, normal, project, "git", template, options, sealed, secret)
+        known = [] if template else [row for row in repositories.by_urls(db, [normal]) if row.project == wanted.project]
+        if known and known[0].credentials is not None and not wanted.upsert:
+            raise Permanent(f"{urls.shown_url(given.url)}: is registered already; use upsert to change its credentials")
+        if known and known[0].kind != given.kind:
+            repositories.set_kind(db, known[0].id, given.kind)
+        hook_id = repositories.hook_id_for(db, wanted.project, normal, template)
+        new = _new_repository(edges, wanted, normal, hook_id)
         row = repositories.save(db, new, hook_id)
-        applications.link_sources(db, row.id, normal, project)
+        applications.link_sources(db, row.id, normal, wanted.project)
         ids = () if template else jobs.request_many(db, [fetch_request(row.id, jobs.Queue.SCAN)])
         audit.append(db, who, "repository.add", f"repository:{normal}", {"template": template})
     edges.hint(hints(ids, jobs.Queue.SCAN))
     return row
 
 
+def _new_repository(edges: Edges, wanted: Registration, normal: str, hook_id: str) -> NewRepository:
+    given = wanted.access
+    sealed, options = access.seal_repository(edges, given, hook_id)
+    options |= {key: value for key, value in (("name", wanted.name), ("enable_oci", wanted.charts_only)) if value}
+    return NewRepository(
+        url=given.url,
+        url_normal=normal,
+        project=wanted.project,
+        kind=given.kind,
+        is_template=wanted.template,
+        options=options,
+        credentials=sealed,
+        hook_secret=access.seal_hook_secret(edges, wanted.hook_secret, hook_id),
+    )
+
+
+def _check(edges: Edges, given: RepositoryAccess) -> None:
+    """Ask the host whether the repository can be read. Raises what it answers."""
+    if given.kind == urls.GIT:
+        edges.mirrors.check(given)
+    else:
+        edges.charts.check(given)
+
+
 def remove_repository(edges: Edges, url: str, who: str, project: str = "") -> None:
     """Forget a repository that no application reads."""
-    normal = urls.normalise(url)
     with edges.store.write() as db:
-        rows = [row for row in repositories.by_urls(db, [normal]) if row.project == project]
+        rows = [row for row in repositories.by_urls(db, urls.identities(url)) if row.project == project]
         if not rows:
             raise Permanent(f"{urls.shown_url(url)}: is not registered")
+        normal = rows[0].url_normal
         uses = applications.of_repository(db, rows[0].id)
         if uses:
             raise Permanent(f"{urls.shown_url(url)}: application {uses[0].name} reads it; delete that first")

@@ -16,7 +16,7 @@ from driftline.adapters.store.objects import ObjectChanges, ObjectState
 from driftline.adapters.taskqueue import Hint
 from driftline.alerts.texts import drift_facts
 from driftline.drift.projection import owned_digest
-from driftline.flow import former, observe, signals, stepping, wellbeing
+from driftline.flow import desire, former, observe, signals, stepping, wellbeing
 from driftline.flow.children import is_child
 from driftline.flow.edges import Edges
 from driftline.flow.looking import Look
@@ -28,6 +28,7 @@ from driftline.model.digests import digest
 from driftline.model.drift import Verdict, VerdictState
 from driftline.model.health import Health, SyncStatus
 from driftline.model.objects import Key, Object
+from driftline.model.revisions import short
 from driftline.sync.automation import AutoSeen, Start, Stay, drift_fingerprint, should_sync
 from driftline.sync.fights import Fight, Flip, fights
 from driftline.sync.hooks import HookType, hook_types
@@ -84,7 +85,7 @@ def auto_seen(found: Look, memory: Memory, found_fights: Sequence[Fight], now: d
         automated=found.situation.app.automated,
         status=found.status.status,
         target=found.target,
-        revision=(found.wish.revisions[0] if found.wish.revisions else "")[:12],
+        revision=short(found.wish.revisions[0] if found.wish.revisions else ""),
         differences=differences,
         wanted=len(found.wanted),
         last=memory.last,
@@ -345,8 +346,18 @@ def conditions_json(situation: Situation, pairs: Sequence[tuple[str, str]], now:
 
 
 def inputs_json(found: Look) -> dict[str, Any]:
-    """What the render read, so that a later commit can be compared with it without rendering."""
-    return {"generation": found.situation.row.generation, "items": [each.to_json() for each in found.wish.inputs]}
+    """What the render read, so that a later commit can be compared with it without rendering.
+
+    `items` has one entry for each source that is rendered, `places` says which source each is of, and `refs` by which
+    name the others read a source's files.
+    """
+    sources = found.situation.app.sources
+    return {
+        "generation": found.situation.row.generation,
+        "items": [each.to_json() for each in found.wish.inputs],
+        "places": [place for place, source in enumerate(sources) if desire.has_manifests(source)],
+        "refs": [source.ref for source in sources],
+    }
 
 
 def summary_of(edges: Edges, found: Look) -> dict[str, Any]:

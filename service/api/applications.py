@@ -72,12 +72,12 @@ def _fits(asked: Arguments) -> Any:
         labels: Matches = selector(asked["selector"] or "")
     except BadSelector as problem:
         wrong(str(problem))
-    name, repo = asked["name"] or "", urls.normalise(asked["repo"]) if asked["repo"] else ""
+    name, repos = asked["name"] or "", set(urls.identities(asked["repo"]) if asked["repo"] else ())
 
     def fits(row: ApplicationRow) -> bool:
         if name and row.name != name:
             return False
-        return labels(row.labels or {}) and (not repo or repo in _repositories(row))
+        return labels(row.labels or {}) and (not repos or bool(repos & _repositories(row)))
 
     return fits
 
@@ -85,7 +85,8 @@ def _fits(asked: Arguments) -> Any:
 def _repositories(row: ApplicationRow) -> set[str]:
     spec = row.document.get("spec") or {}
     sources = spec.get("sources") or [spec.get("source") or {}]
-    return {urls.normalise(str(each["repoURL"])) for each in sources if each.get("repoURL")}
+    named = ((str(each["repoURL"]), str(each.get("chart") or "")) for each in sources if each.get("repoURL"))
+    return {urls.identity(url, urls.kind_of(url, chart)) for url, chart in named}
 
 
 def _last_syncs(ids: list[int]) -> dict[int, syncs.SyncBrief]:

@@ -7,9 +7,10 @@ from flask import Response, jsonify
 
 from driftline.adapters.store.applications import ApplicationRow
 from driftline.adapters.store.objects import ObjectState
-from driftline.desired import revision
 from driftline.flow import inspect
 from driftline.flow.inspect import Node, ObjectDiff
+from driftline.flow.operate import check_revision
+from driftline.flow.situation import parsed
 from driftline.formats.application import GROUP
 from driftline.model.objects import Key, Object, key_of
 from service.answers import Code, refuse
@@ -42,7 +43,7 @@ def _node(node: Node) -> dict[str, Any]:
 
 def manifests(asked: Arguments, row: ApplicationRow) -> Response:
     """What Git wants, each object as JSON text, secrets masked."""
-    wanted = _revision(asked)
+    wanted = _revision(asked, row)
     found = inspect.manifests(here(), row.name, wanted)
     spec = row.document.get("spec") or {}
     destination = spec.get("destination") or {}
@@ -55,11 +56,11 @@ def manifests(asked: Arguments, row: ApplicationRow) -> Response:
     )
 
 
-def _revision(asked: Arguments) -> str:
+def _revision(asked: Arguments, row: ApplicationRow) -> str:
     """Another revision than the tracked one, if one was named and could be one. Raises Permanent."""
     wanted: str = asked["revision"] or ""
     if wanted:
-        revision.validate(wanted)
+        check_revision(parsed(row), wanted)
     return wanted
 
 
@@ -118,7 +119,7 @@ def live(asked: Arguments, row: ApplicationRow) -> Response:
 
 def diff(asked: Arguments, row: ApplicationRow) -> Response:
     """Every object that is not as Git says: masked text, and the fields that differ."""
-    found = inspect.diff(here(), row.name, _revision(asked))
+    found = inspect.diff(here(), row.name, _revision(asked, row))
     return jsonify(items=[difference(each) for each in found], different=bool(found))
 
 
@@ -135,7 +136,7 @@ def difference(found: ObjectDiff) -> dict[str, Any]:
 
 def plan(asked: Arguments, row: ApplicationRow) -> Response:
     """What a sync would do now, wave by wave. Nothing is written."""
-    found = inspect.plan(here(), row.name, _revision(asked), asked["prune"])
+    found = inspect.plan(here(), row.name, _revision(asked, row), asked["prune"])
     return jsonify({**found.view, "empty": found.empty, "revisions": list(found.revisions)})
 
 

@@ -20,13 +20,18 @@ STATES = {"ok": "Successful", "unreachable": "Failed"}
 
 
 def shape(row: RepositoryRow) -> dict[str, Any]:
-    """What people may see of a repository."""
+    """What people may see of a repository, by Argo CD's names: a registry of charts is `helm` with `enableOCI`."""
+    options = row.options or {}
     return {
         "repo": urls.shown_url(row.url),
-        "type": row.kind,
+        "type": "helm" if row.kind == urls.OCI and options.get("enable_oci") else row.kind,
+        "name": options.get("name", ""),
         "project": row.project,
         "hasCredentials": row.credentials is not None,
-        "insecure": bool((row.options or {}).get("insecure")),
+        "insecure": bool(options.get("insecure")),
+        "enableOCI": row.kind == urls.OCI,
+        "insecureOCIForceHttp": bool(options.get("plain_http")),
+        "passCredentials": bool(options.get("pass_credentials")),
         "connectionState": {
             "status": STATES.get(row.state, "Unknown"),
             "message": row.message,
@@ -72,8 +77,13 @@ def _add(found: dict[str, Any], url: str, upsert: bool, template: bool) -> Respo
     authorise("repositories", "update" if upsert else "create", target(url, project))
     if upsert:
         authorise("repositories", "create", target(url, project))
+    kind, oci = _kind(found, url)
+    name = text_in(found, "name")
+    if kind == urls.HELM and not name and not template:
+        wrong("name: is mandatory for a repository of type helm")
     given = RepositoryAccess(
         url=url,
+        kind=urls.OCI if oci else kind,
         username=text_in(found, "username"),
         password=text_in(found, "password"),
         bearer_token=text_in(found, "bearerToken"),
@@ -82,21 +92,36 @@ def _add(found: dict[str, Any], url: str, upsert: bool, template: bool) -> Respo
         ca=text_in(found, "ca"),
         insecure=bool(flag_in(found, "insecure")),
         proxy=text_in(found, "proxy"),
+        no_proxy=text_in(found, "noProxy"),
+        client_certificate=text_in(found, "tlsClientCertData"),
+        client_key=text_in(found, "tlsClientCertKey"),
+        pass_credentials=bool(flag_in(found, "passCredentials")),
+        plain_http=bool(flag_in(found, "insecureOCIForceHttp")),
     )
-    kind = text_in(found, "type", "git") or "git"
-    if kind != "git":
-        wrong(f"type: {kind!r} is not supported; only git repositories are")
-    row = registry.add_repository(
-        here(),
+    wanted = registry.Registration(
         given,
-        current_user().name,
         project,
         upsert,
         check=not flag_in(found, "skipCheck"),
         template=template,
         hook_secret=text_in(found, "webhookSecret"),
+        name=name,
+        charts_only=kind == urls.HELM and oci,
     )
-    return jsonify(shape(row))
+    return jsonify(shape(registry.add_repository(here(), wanted, current_user().name)))
+
+
+def _kind(found: dict[str, Any], url: str) -> tuple[str, bool]:
+    """Argo CD's `type`, and whether it is spoken to as a registry."""
+    kind = text_in(found, "type") or urls.GIT
+    if kind not in (urls.GIT, urls.HELM, urls.OCI):
+        wrong(f"type: {kind!r} is none of git, helm and oci")
+    if flag_in(found, "enableOCI") and kind == urls.GIT:
+        wrong("enableOCI: goes with type helm")
+    oci = kind == urls.OCI or bool(flag_in(found, "enableOCI"))
+    if kind == urls.HELM and url.lower().startswith(urls.OCI_SCHEME):
+        oci = True
+    return kind, oci
 
 
 def added(asked: Arguments) -> Response:
@@ -112,8 +137,13 @@ def added_template(asked: Arguments) -> Response:
 
 
 def replaced(asked: Arguments, url: str) -> Response:
-    """Change how a repository is reached."""
+    """Change how a repository is reached. What kind it is and what it is called stay where the body does not say."""
     found = body()
+    with here().store.read() as db:
+        known = rows.by_urls(db, urls.identities(url)) if "\x00" not in url else []
+    row = next((row for row in known if row.project == text_in(found, "project")), None)
+    if row is not None and "type" not in found and _may(row, "get"):
+        found = {**{name: shape(row)[name] for name in ("type", "name", "enableOCI")}, **found}
     if text_in(found, "repo", url) not in ("", url):
         wrong("repo: differs from the URL in the path")
     return _add(found, url, upsert=True, template=False)
@@ -141,7 +171,7 @@ def removed(asked: Arguments, url: str) -> Response:
 def _find(url: str, asked: Arguments, action: str) -> RepositoryRow:
     project = asked["project"] or asked["appProject"] or ""
     with here().store.read() as db:
-        known = rows.by_urls(db, [urls.normalise(url)]) if "\x00" not in url else []
+        known = rows.by_urls(db, urls.identities(url)) if "\x00" not in url else []
     found = next((row for row in known if row.project == project), None)
     if found is None or not _may(found, "get"):
         if found is None and sees_all("repositories"):

@@ -79,12 +79,15 @@ SCHEMAS: dict[str, Schema] = {
         "items different", items=_list(_object("kind name", **_KEY, state=TEXT, diff=TEXT)), different=FLAG
     ),
     "Plan": _object("digest text changes empty", digest=TEXT, text=TEXT, changes=_list(ANY), empty=FLAG),
-    "Repository": _object("repo type", repo=TEXT, type=TEXT, project=TEXT, connectionState=ANY),
+    "Repository": _object(
+        "repo type", repo=TEXT, type=TEXT, name=TEXT, project=TEXT, enableOCI=FLAG, connectionState=ANY
+    ),
     "RepositoryList": _page(ref("Repository")),
     "RepositoryRequest": _object(
         "repo",
         repo=TEXT,
         type=TEXT,
+        name=TEXT,
         project=TEXT,
         username=TEXT,
         password=TEXT,
@@ -94,6 +97,12 @@ SCHEMAS: dict[str, Schema] = {
         ca=TEXT,
         insecure=FLAG,
         proxy=TEXT,
+        noProxy=TEXT,
+        tlsClientCertData=TEXT,
+        tlsClientCertKey=TEXT,
+        enableOCI=FLAG,
+        insecureOCIForceHttp=FLAG,
+        passCredentials=FLAG,
         skipCheck=FLAG,
         webhookSecret=TEXT,
     ),

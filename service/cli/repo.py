@@ -1,4 +1,4 @@
-"""Git repositories and how to reach them."""
+"""Repositories of manifests and charts, and how to reach them."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from service.cli.client import Client, escaped, talks
 
 @click.group()
 def repo() -> None:
-    """Git repositories and how to reach them."""
+    """Repositories of manifests and charts, and how to reach them."""
 
 
 @repo.command()
@@ -26,8 +26,15 @@ def repo() -> None:
 @click.option("--ca-path", type=click.Path(exists=True, dir_okay=False), help="A private certificate authority, PEM.")
 @click.option("--insecure-skip-server-verification", "unverified", is_flag=True, help="Accept any certificate.")
 @click.option("--proxy", default="", help="URL of a proxy.")
+@click.option("--no-proxy", default="", help="Hosts that are reached without the proxy, with commas between.")
+@click.option("--tls-client-cert-path", type=click.Path(exists=True, dir_okay=False), help="A client certificate, PEM.")
+@click.option("--tls-client-cert-key-path", type=click.Path(exists=True, dir_okay=False), help="Its key, PEM.")
 @click.option("--project", default="", help="Only for applications of this project.")
-@click.option("--type", "kind", default="git", show_default=True)
+@click.option("--type", "kind", default="git", show_default=True, type=click.Choice(["git", "helm", "oci"]))
+@click.option("--name", default="", help="What people call it; mandatory for --type helm.")
+@click.option("--enable-oci", is_flag=True, help="With --type helm: a registry that holds charts.")
+@click.option("--insecure-oci-force-http", is_flag=True, help="Speak to the registry over plain http.")
+@click.option("--pass-credentials", is_flag=True, help="Send the credentials to other hosts that hold the charts, too.")
 @click.option("--webhook-secret", default="", help="Secret of the repository's own webhook URL.")
 @click.option("--template", is_flag=True, help="Credentials for every repository whose URL begins with URL.")
 @click.option("--no-check", is_flag=True, help="Do not ask the host whether it can be read.")
@@ -46,6 +53,13 @@ def add(client: Client, url: str, **given: Any) -> None:
         "ca": _text(given["ca_path"]),
         "insecure": given["unverified"],
         "proxy": given["proxy"],
+        "noProxy": given["no_proxy"],
+        "tlsClientCertData": _text(given["tls_client_cert_path"]),
+        "tlsClientCertKey": _text(given["tls_client_cert_key_path"]),
+        "name": given["name"],
+        "enableOCI": given["enable_oci"],
+        "insecureOCIForceHttp": given["insecure_oci_force_http"],
+        "passCredentials": given["pass_credentials"],
         "project": given["project"],
         "skipCheck": given["no_check"],
         "webhookSecret": given["webhook_secret"],
@@ -69,6 +83,7 @@ def list_(client: Client, template: bool, form: str) -> None:
     """List repositories."""
     columns: list[tuple[str, Callable[[Any], Any]]] = [
         ("TYPE", lambda each: each["type"]),
+        ("NAME", lambda each: each["name"]),
         ("REPO", lambda each: each["repo"]),
         ("PROJECT", lambda each: each["project"]),
         ("CREDS", lambda each: "yes" if each["hasCredentials"] else "no"),

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from driftline.adapters.store import clusters
+from tests.kit.charthost import PASSWORD, USER, ChartHost, basic
 from tests.kit.githost import GitHost
 from tests.kit.site import Site, lived_in
 
@@ -91,3 +92,48 @@ def test_a_kubeconfig_that_would_run_a_program_is_refused(site: Site) -> None:
     config = {"execProviderConfig": {"command": "/bin/sh", "args": ["-c", "id"]}}
     answer = site.ask("POST", "/api/v1/clusters", body={"name": "x", "server": "https://x.example", "config": config})
     assert answer.status_code == 400 and "exec" in answer.get_json()["message"]
+
+
+@pytest.mark.covers("REPO-01", "REPO-09", "REPO-10")
+def test_a_chart_repository_is_added_after_asking_for_its_index(site: Site, tmp_path: Path) -> None:
+    with ChartHost(tmp_path / "charts", login=basic()) as host:
+        host.publish("redis", "18.0.0")
+        body = {"repo": host.repository, "type": "helm", "name": "private", "username": USER, "password": PASSWORD}
+        nameless = site.ask("POST", "/api/v1/repositories", body={**body, "name": ""})
+        assert nameless.status_code == 400 and "name: is mandatory" in nameless.get_json()["message"]
+        wrong = site.ask("POST", "/api/v1/repositories", body={**body, "password": "no"})
+        assert wrong.status_code == 400 and "authentication failed" in wrong.get_json()["message"]
+        site.ask("POST", "/api/v1/repositories", body={**body, "passCredentials": True})
+        path = f"/api/v1/repositories/{quote(host.repository, safe='')}"
+        found = site.get(path)
+    assert (found["type"], found["name"], found["enableOCI"]) == ("helm", "private", False)
+    assert found["passCredentials"] is True and found["hasCredentials"] is True
+    assert PASSWORD not in str(found)
+    changed = site.ask("PUT", path, body={"username": USER, "password": "other", "skipCheck": True}).get_json()
+    assert (changed["type"], changed["name"]) == ("helm", "private"), "what the body does not say stays"
+
+
+@pytest.mark.covers("REPO-10")
+def test_a_registry_is_found_with_and_without_its_scheme(site: Site) -> None:
+    body = {"repo": "registry.example.org:5000/charts", "type": "helm", "name": "oci", "enableOCI": True}
+    made = site.ask("POST", "/api/v1/repositories", body={**body, "skipCheck": True}).get_json()
+    assert (made["type"], made["enableOCI"], made["repo"]) == ("helm", True, "registry.example.org:5000/charts")
+    for spelled in ("registry.example.org:5000/charts", "oci://registry.example.org:5000/charts"):
+        assert site.get(f"/api/v1/repositories/{quote(spelled, safe='')}")["repo"] == body["repo"]
+    plain = {"repo": "oci://registry.example.org/bundle", "type": "oci", "skipCheck": True}
+    assert site.ask("POST", "/api/v1/repositories", body=plain).get_json()["type"] == "oci"
+    for refused in (
+        {"repo": "git@host:x", "type": "helm", "name": "x"},
+        {"repo": "https://host/x", "type": "oci"},
+        {"repo": "https://host/x", "type": "git", "enableOCI": True},
+        {"repo": "https://host/x", "type": "svn"},
+    ):
+        assert site.ask("POST", "/api/v1/repositories", body={**refused, "skipCheck": True}).status_code == 400
+    template = {
+        "repo": "registry.example.org:5000",
+        "type": "helm",
+        "enableOCI": True,
+        "username": "u",
+        "password": SECRET,
+    }
+    assert site.ask("POST", "/api/v1/repocreds", body=template).status_code == 200

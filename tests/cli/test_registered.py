@@ -83,3 +83,19 @@ def test_alerts_and_jobs_answer(driftline: Run) -> None:
     assert driftline("jobs", "retry", "1").code == 1
     assert driftline("alerts", "dead", "-o", "json").out == "[]\n"
     assert driftline("version").code == 0
+
+
+@pytest.mark.covers("REPO-10")
+def test_a_chart_repository_is_added_with_argo_cds_options(driftline: Run) -> None:
+    url = "registry.example.org/charts"
+    made = driftline(
+        *("repo", "add", url, "--type", "helm", "--name", "charts", "--enable-oci", "--no-check"),
+        *("--username", "robot", "--password", "pw", "--insecure-oci-force-http", "--pass-credentials"),
+    )
+    assert made.code == 0, made.err
+    [found] = json.loads(driftline("repo", "list", "-o", "json").out)
+    assert (found["type"], found["name"], found["enableOCI"]) == ("helm", "charts", True)
+    assert found["insecureOCIForceHttp"] is True and found["passCredentials"] is True
+    assert "helm" in driftline("repo", "list").out
+    assert driftline("repo", "add", "https://charts.example.org", "--type", "helm", "--no-check").code == 1
+    assert driftline("repo", "rm", f"oci://{url}").code == 0

@@ -7,7 +7,7 @@ import pytest
 from driftline.adapters.store import clusters, repositories
 from driftline.adapters.store.engine import Store
 from driftline.adapters.store.errors import Contention
-from driftline.adapters.store.repositories import NewRepository, RepositoryRow
+from driftline.adapters.store.repositories import Named, NewRepository, RepositoryRow
 
 LEASE = timedelta(seconds=30)
 
@@ -107,3 +107,36 @@ def test_a_cluster_has_one_watcher_until_its_lease_ends(store: Store) -> None:
     assert store.transact(lambda db: clusters.set_bookmark(db, prod, "b"))
     store.transact(lambda db: clusters.release_watch(db, prod, "b"))
     assert take("a")
+
+
+def test_a_repository_that_nobody_registered_has_the_kind_that_an_application_named_first(store: Store) -> None:
+    named = [
+        Named("https://charts.example.org", "https://charts.example.org/", "helm"),
+        Named("h/x", "oci://h/x", "oci"),
+    ]
+    first = store.transact(lambda db: repositories.ensure_many(db, named))
+    again = [Named("https://charts.example.org", "https://charts.example.org/", "git")]
+    second = store.transact(lambda db: repositories.ensure_many(db, again))
+    assert {normal: row.kind for normal, row in first.items()} == {each.url_normal: each.kind for each in named}
+    assert second["https://charts.example.org/"] == first["https://charts.example.org/"]
+    assert all(row.options is None for row in first.values())
+
+
+def test_another_kind_forgets_what_was_fetched(store: Store) -> None:
+    [row] = store.transact(
+        lambda db: repositories.ensure_many(db, [Named("https://h/x", "https://h/x", "helm")])
+    ).values()
+    answers = [{"chart": "redis", "wanted": "*", "version": "1.0.0", "digest": "sha256:x"}]
+    store.transact(lambda db: repositories.set_charts(db, row.id, answers))
+    with store.read() as db:
+        well = repositories.by_id(db, row.id)
+        assert well is not None
+        assert (well.state, well.charts, well.refs) == ("ok", answers, None)
+    store.transact(lambda db: repositories.set_failed(db, row.id, "no route"))
+    with store.read() as db:
+        assert repositories.by_id(db, row.id).charts == answers  # type: ignore[union-attr]
+    store.transact(lambda db: repositories.set_kind(db, row.id, "git"))
+    with store.read() as db:
+        other = repositories.by_id(db, row.id)
+        assert other is not None
+        assert (other.kind, other.charts, other.fetched_at, other.failing_since) == ("git", None, None, None)

@@ -83,5 +83,5 @@ def infest(made: Installation) -> None:
         held = jobs.claim(db, jobs.request(db, jobs.Request(EVIL, EVIL)), "test", timedelta(minutes=1))
         assert held is not None
         jobs.fail(db, held, EVIL, timedelta(0), 1)
-        ids = repositories.ensure_many(db, [(f"javascript:{EVIL}", f"javascript:{EVIL}")])
-        repositories.set_failed(db, next(iter(ids.values())), EVIL)
+        rows = repositories.ensure_many(db, [repositories.Named(f"javascript:{EVIL}", f"javascript:{EVIL}")])
+        repositories.set_failed(db, next(iter(rows.values())).id, EVIL)

@@ -121,7 +121,7 @@ def declare(
     db: Connection, names: Sequence[str], cluster_id: int | None, project: str = "default", **metadata: Any
 ) -> dict[str, int]:
     """Declare applications; returns their ids by name."""
-    repository_id = repositories.ensure_many(db, [(URL, NORMAL)])
+    rows = repositories.ensure_many(db, [repositories.Named(URL, NORMAL)])
     found = declarations.declare_many(
         db,
         [
@@ -131,7 +131,7 @@ def declare(
                 project=project,
                 cluster_id=cluster_id,
                 namespace="shop",
-                sources=(SourceDeclaration(NORMAL, "main", f"apps/{name}", repository_id[NORMAL]),),
+                sources=(SourceDeclaration(NORMAL, "main", f"apps/{name}", rows[NORMAL].id),),
             )
             for name in names
         ],

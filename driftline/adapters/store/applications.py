@@ -109,6 +109,7 @@ class SourceRow:
     target_revision: str
     path: str
     tag_prefix: str
+    chart: str
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class SourceUse:
     sync_requested: bool = False
     """Whether a person has asked for a sync that has not begun."""
     tag_prefix: str = ""
+    chart: str = ""
 
 
 class Changes(TypedDict, total=False):
@@ -247,7 +249,7 @@ def link_sources(db: Connection, repository_id: int, url_normal: str, project: s
 
 def targets_of(db: Connection, repository_id: int) -> list[Tracked]:
     """What applications follow in a repository, each once."""
-    columns = (source.c.target_revision, source.c.tag_prefix)
+    columns = (source.c.target_revision, source.c.tag_prefix, source.c.chart)
     query = select(*columns).where(source.c.repository_id == repository_id).distinct().order_by(*columns)
     return [Tracked(*row) for row in db.execute(query)]
 
@@ -369,6 +371,7 @@ def _uses(db: Connection, where: ColumnElement[bool]) -> list[SourceUse]:
             application.c.pin,
             exists().where(sync.c.application_id == source.c.application_id, OPEN_SYNC, sync.c.stage == "requested"),
             source.c.tag_prefix,
+            source.c.chart,
         )
         .join(application, application.c.id == source.c.application_id)
         .where(where)

@@ -21,6 +21,7 @@ class SourceDeclaration:
     path: str = ""
     repository_id: int | None = None
     tag_prefix: str = ""
+    chart: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ def _write_sources(db: Connection, fresh: Sequence[tuple[int, Declaration]]) -> 
             "target_revision": each.target_revision,
             "path": each.path,
             "tag_prefix": each.tag_prefix,
+            "chart": each.chart,
         }
         for number, declaration in fresh
         for position, each in enumerate(declaration.sources)

@@ -1,4 +1,4 @@
-"""Git repositories: how to reach them, what their refs were, how they are. Called by flow and service.
+"""Repositories: how to reach them, what their refs or charts were, how they are. Called by flow and service.
 
 Credentials and hook secrets are sealed with the context of the row's `hook_id`.
 """
@@ -23,7 +23,12 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class RepositoryRow:
-    """A row. `refs` maps full ref names to commits as last fetched; `hook_id` names it in webhook URLs."""
+    """A row. `kind` is `git`, `helm` or `oci`; `hook_id` names it in webhook URLs.
+
+    `refs` maps full ref names to commits as last fetched; `charts` holds, for a repository of charts, what the
+    revisions that applications follow came to (`releases.Answer` as JSON). `options` is None for a repository that
+    nobody registered: an application named it.
+    """
 
     id: int
     project: str
@@ -36,6 +41,7 @@ class RepositoryRow:
     hook_id: str
     hook_secret: bytes | None
     refs: dict[str, str] | None
+    charts: list[dict[str, str]] | None
     head: str
     fetched_at: datetime | None
     state: str
@@ -151,22 +157,46 @@ def template_among(rows: Sequence[RepositoryRow], url_normal: str, project: str)
     return max(fitting, key=lambda row: (len(row.url_normal), row.project == project), default=None)
 
 
-def ensure_many(db: Connection, urls: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Ids of the repositories that everybody may use, by normalised URL; those nobody registered are added.
+@dataclass(frozen=True)
+class Named:
+    """A repository as an application names it."""
 
-    `urls` are (URL as declared, normalised URL).
+    url: str
+    url_normal: str
+    kind: str = "git"
+
+
+def ensure_many(db: Connection, named: Iterable[Named]) -> dict[str, RepositoryRow]:
+    """The repositories that everybody may use, by normalised URL; those nobody registered are added.
+
+    A row that is there keeps its kind, which may be another one than `named` says.
     """
-    wanted = {normal: url for url, normal in urls}
-    found = {row.url_normal: row.id for row in by_urls(db, wanted) if row.project == ""}
+    wanted = {each.url_normal: each for each in named}
+    found = {row.url_normal: row for row in by_urls(db, wanted) if row.project == ""}
     missing = sorted(wanted.keys() - found.keys())
     if missing:
         statement = insert(db, repository).values(
-            project="", kind="git", is_template=False, state=UNKNOWN, created_at=db_now(), updated_at=db_now()
+            project="", is_template=False, state=UNKNOWN, created_at=db_now(), updated_at=db_now()
         )
-        rows = [{"url": wanted[normal], "url_normal": normal, "hook_id": new_hook_id()} for normal in missing]
+        rows = [
+            {
+                "url": wanted[normal].url,
+                "url_normal": normal,
+                "kind": wanted[normal].kind,
+                "hook_id": new_hook_id(),
+            }
+            for normal in missing
+        ]
         db.execute(statement.on_conflict_do_nothing(), rows)
-        found = {row.url_normal: row.id for row in by_urls(db, wanted) if row.project == ""}
+        found = {row.url_normal: row for row in by_urls(db, wanted) if row.project == ""}
     return found
+
+
+def set_kind(db: Connection, repository_id: int, kind: str) -> None:
+    """Let a repository be of another kind; what was fetched of it as the old one is forgotten."""
+    change = update(repository).where(repository.c.id == repository_id)
+    fresh = {"refs": None, "charts": None, "head": "", "fetched_at": None, "failing_since": None, "message": ""}
+    db.execute(change.values(kind=kind, state=UNKNOWN, updated_at=db_now(), **fresh))
 
 
 def of_application(db: Connection, application_id: int) -> list[RepositoryRow]:
@@ -188,6 +218,13 @@ def set_fetched(db: Connection, repository_id: int, refs: Mapping[str, str], hea
     change = update(repository).where(repository.c.id == repository_id)
     well = {"state": OK, "message": "", "failing_since": None, "fetched_at": db_now(), "updated_at": db_now()}
     db.execute(change.values(refs=dict(refs), head=head, **well))
+
+
+def set_charts(db: Connection, repository_id: int, answers: Sequence[Mapping[str, str]]) -> None:
+    """Record what a successful look at a repository of charts came to: the repository is well."""
+    change = update(repository).where(repository.c.id == repository_id)
+    well = {"state": OK, "message": "", "failing_since": None, "fetched_at": db_now(), "updated_at": db_now()}
+    db.execute(change.values(charts=list(answers), **well))
 
 
 def set_failed(db: Connection, repository_id: int, message: str) -> datetime:

@@ -76,6 +76,7 @@ source = Table(
     text("target_revision"),
     text("path"),
     text("tag_prefix"),
+    text("chart"),
     Index(None, "repository_id"),
     Index(None, "url_normal"),
 )

@@ -1,4 +1,4 @@
-"""Tables of the outside systems: Git repositories and clusters."""
+"""Tables of the outside systems: repositories and clusters."""
 
 from sqlalchemy import Column, Index, LargeBinary, Table, Text, UniqueConstraint
 
@@ -18,6 +18,7 @@ repository = Table(
     text("hook_id", None),
     Column("hook_secret", LargeBinary),
     json("refs"),
+    json("charts"),
     text("head"),
     instant("fetched_at"),
     text("state"),

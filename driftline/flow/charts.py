@@ -1,0 +1,161 @@
+"""Charts as sources: what a revision of one stands for, its files, and one look into a repository for everybody."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from driftline.adapters.store.applications import SourceUse
+from driftline.adapters.store.repositories import RepositoryRow
+from driftline.desired import releases, urls
+from driftline.desired.releases import Answer
+from driftline.desired.revision import Tracked
+from driftline.desired.semver import parse_version
+from driftline.desired.tree import Tree
+from driftline.flow.edges import Edges
+from driftline.model.access import RepositoryAccess
+from driftline.model.errors import Permanent, Temporary
+
+
+class RepositoryAway(Temporary):
+    """The repository could never be fetched, and cannot now."""
+
+
+class NotFetched(Temporary):
+    """What is wanted of a repository was not fetched yet."""
+
+    def __init__(self, message: str, repository_id: int) -> None:
+        super().__init__(message)
+        self.repository_id = repository_id
+
+
+def subject(chart: str) -> str:
+    """What messages about a chart begin with; a registry's artifact has no chart's name."""
+    return f"chart {chart}" if chart else "artifact"
+
+
+def answer(row: RepositoryRow, tracked: Tracked) -> Answer:
+    """What a targetRevision came to when the repository was looked into last. Raises as `desire.resolve`."""
+    found = releases.answer_to(row.charts or (), tracked.chart, tracked.revision)
+    if found is None:
+        if row.failing_since is not None:
+            raise RepositoryAway(row.message)
+        wanted = tracked.revision or releases.ANY
+        raise NotFetched(f"{row.url}: {subject(tracked.chart)} {wanted} is being looked for", row.id)
+    if found.problem:
+        raise Permanent(f"{row.url}: {found.problem}")
+    return found
+
+
+def with_answer(edges: Edges, row: RepositoryRow, access: RepositoryAccess, tracked: Tracked) -> RepositoryRow:
+    """The row with an answer for a revision that a person names, asked for now if no application follows it."""
+    if releases.answer_to(row.charts or (), tracked.chart, tracked.revision) is not None:
+        return row
+    found = _Look(edges, access, ()).of_chart(tracked.chart, [tracked.revision])
+    return replace(row, charts=[*(row.charts or ()), *(each.to_json() for each in found)])
+
+
+def tree(edges: Edges, row: RepositoryRow, access: RepositoryAccess, chart: str, version: str) -> Tree:
+    """The files of a chart's version. What this machine does not hold is pulled once, and must be the same content."""
+    known = digest_of(row, chart, version)
+    if known and edges.charts.contains(known):
+        return edges.charts.tree(known)
+    pulled = edges.charts.pull(access, chart, version)
+    if known and pulled.digest != known:
+        raise NotFetched(f"{row.url}: {subject(chart)} {version} was published again with other content", row.id)
+    return edges.charts.tree(pulled.digest)
+
+
+def digest_of(row: RepositoryRow, chart: str, version: str) -> str:
+    """The content that a version of a chart had when it was looked at last; empty if no application follows it."""
+    found = (each for each in row.charts or () if each["chart"] == chart and each.get("version") == version)
+    return next((each.get("digest", "") for each in found), "")
+
+
+def look(edges: Edges, row: RepositoryRow, uses: Sequence[SourceUse], access: RepositoryAccess) -> tuple[Answer, ...]:
+    """Look into a repository once: what every revision that is followed in it means now, pulled.
+
+    What is wrong with one chart says nothing of the others: it is that answer's problem. Raises the failure of the
+    repository itself.
+    """
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for use in uses:
+        wanted[use.chart].add(use.target_revision)
+    if not wanted:
+        edges.charts.check(access)
+        return ()
+    looking = _Look(edges, access, row.charts or ())
+    return tuple(each for chart in sorted(wanted) for each in looking.of_chart(chart, sorted(wanted[chart])))
+
+
+class _Look:
+    """One look into a repository. `known` is what the last one came to."""
+
+    def __init__(self, edges: Edges, access: RepositoryAccess, known: Sequence[Mapping[str, str]]) -> None:
+        self._edges, self._access, self._known = edges, access, known
+        self._asked = False
+
+    def of_chart(self, chart: str, wanted: Sequence[str]) -> list[Answer]:
+        """What each of some revisions of one chart means now. Raises what is wrong with the repository itself."""
+        listed = self._versions(chart)
+        digests: dict[str, str] = {}
+        found = []
+        for text in wanted:
+            try:
+                version = _chosen(chart, text, listed)
+                if version not in digests:
+                    digests[version] = self._edges.charts.pull(self._access, chart, version).digest
+                found.append(self._compared(Answer(chart, text, version, digests[version])))
+            except Permanent as failure:
+                found.append(self._kept(chart, text) or Answer(chart, text, problem=failure.message))
+        return found
+
+    def _versions(self, chart: str) -> tuple[str, ...] | Permanent:
+        """The versions, or why they cannot be listed although nothing is wrong with the repository.
+
+        The index of a chart repository is asked for once, for all of its charts.
+        """
+        fresh, self._asked = not self._asked, True
+        try:
+            return self._edges.charts.versions(self._access, chart, fresh=fresh)
+        except Permanent as failure:
+            self._edges.charts.check(self._access)
+            return failure
+
+    def _compared(self, found: Answer) -> Answer:
+        """The answer, with a note if a version that was known has other content now. A moving tag is no version."""
+        before = releases.answer_to(self._known, found.chart, found.wanted)
+        if before is None or before.version != found.version or parse_version(found.version) is None:
+            return found
+        if before.digest == found.digest:
+            return replace(found, republished=before.republished)
+        self._edges.log.warning(
+            "chart published again",
+            repository=urls.shown_url(self._access.url),
+            chart=found.chart,
+            version=found.version,
+        )
+        return replace(found, republished=before.digest)
+
+    def _kept(self, chart: str, wanted: str) -> Answer | None:
+        """A pinned version that the repository does not list any more stays what it was, as long as it is held here."""
+        before = releases.answer_to(self._known, chart, wanted)
+        kept = before is not None and before.digest and releases.pinned(wanted)
+        return before if kept and before and self._edges.charts.contains(before.digest) else None
+
+
+def _chosen(chart: str, wanted: str, listed: tuple[str, ...] | Permanent) -> str:
+    """The version that is meant. A registry may let one be pulled without letting its tags be listed."""
+    if not isinstance(listed, Permanent):
+        return releases.choose(wanted, listed, subject(chart))
+    if releases.pinned(wanted):
+        return wanted
+    raise listed
+
+
+def notes(row: RepositoryRow, chart: str, version: str) -> tuple[str, ...]:
+    """Warnings about a version, for the application's conditions."""
+    for each in row.charts or ():
+        if each["chart"] == chart and each.get("version") == version and each.get("republished"):
+            before = each["republished"][:19]
+            return (f"RepublishedWarning: {subject(chart)} {version} was published again: its content was {before}",)
+    return ()
