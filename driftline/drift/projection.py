@@ -58,11 +58,13 @@ def _project(value: Any, fields: Mapping[str, Any]) -> Any:
     if not fields:
         return value
     if isinstance(value, dict):
-        return {
-            name: _project(value[name[2:]], inner) if name[2:] in value else MISSING
-            for name, inner in fields.items()
-            if name != "."
-        }
+        found = {}
+        for name, inner in fields.items():
+            if name != ".":
+                part = value.get(name[2:], MISSING)
+                # Most nodes are leaves: a call for each of them would be half of what a check of a cluster costs.
+                found[name] = _project(part, inner) if inner and part is not MISSING else part
+        return found
     if isinstance(value, list):
         return _project_list(value, fields)
     return value

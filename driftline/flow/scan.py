@@ -11,8 +11,8 @@ from driftline.adapters.cluster.cluster import Cluster
 from driftline.adapters.store import clusters, jobs, live, objects
 from driftline.adapters.store.clusters import ClusterRow
 from driftline.adapters.store.jobs import Job
-from driftline.adapters.store.live import LiveRow, Sighting
-from driftline.adapters.store.objects import ObjectRow, ObjectState, WatchedKind
+from driftline.adapters.store.live import Known, Sighting
+from driftline.adapters.store.objects import ObjectState, WatchedKind
 from driftline.flow import observe, reach
 from driftline.flow.edges import Edges
 from driftline.flow.reading import BY_NAME
@@ -76,20 +76,20 @@ def check_kind(edges: Edges, cluster: Cluster, row: ClusterRow, kind: WatchedKin
     """LIST one kind and hand on what is not as it was. Raises what the API server answers; a partial LIST is none."""
     resource = cluster.kinds().find(group_of(kind.api_version), kind.kind, version_of(kind.api_version))
     with edges.store.read() as db:
-        owned = objects.of_kind(db, row.uid, kind)
-        known = live.of_kind(db, row.id, row.uid, f"{kind.group}/{kind.kind}", kind.api_version)
+        owned = live.known_of_kind(db, row.id, row.uid, kind)
     if resource is None:
         # The kind is not served any more, or its group does not answer: unknown, not deleted. The look decides.
-        observe.observe(edges, row, [observe.Seen(row_.key, None) for row_ in owned.values()])
+        observe.observe(edges, row, [observe.Seen(Key.parse(key_id), None) for key_id in owned])
         return
-    listing = cluster.list(resource, label_selector=f"{INSTALLATION_LABEL}={edges.installation}")
-    found = {key_of(body).id: body for body in (typed(item, resource) for item in listing.items)}
-    sightings = [observe.sighting(Key.parse(key_id), found[key_id]) for key_id in found.keys() & owned.keys()]
-    absent = [row_ for row_ in owned.values() if row_.key_id not in found and row_.state != ObjectState.WANTED]
-    strays, gone = by_name(cluster, resource, [row_.key for row_ in absent])
+    selector = f"{INSTALLATION_LABEL}={edges.installation}"
+    listed = cluster.survey(resource, selector, lambda body: observe.sighting(key_of(body), body))
+    sightings = [each for each in listed if each.key_id in owned]
+    found = {each.key_id for each in sightings}
+    absent = [each for each in owned.values() if each.key_id not in found and each.state != ObjectState.WANTED]
+    strays, gone = by_name(cluster, resource, [Key.parse(each.key_id) for each in absent])
     sightings += [observe.sighting(key, body) for key, body in strays.items()]
-    news = [each for each in sightings if _is_news(each, owned[each.key_id], known.get(each.key_id))]
-    missing = {key.id for key in gone if not (known.get(key.id) and known[key.id].gone)}
+    news = [each for each in sightings if _is_news(each, owned[each.key_id])]
+    missing = {key.id for key in gone if not owned[key.id].gone}
     unmarked = {key.id for key in strays}
     if not (news or missing or unmarked):
         return
@@ -115,8 +115,9 @@ def by_name(cluster: Cluster, resource: Resource, keys: Sequence[Key]) -> tuple[
     return there, [key for key in keys if key not in there]
 
 
-def _is_news(seen: Sighting, row: ObjectRow, known: LiveRow | None) -> bool:
-    if known is None or known.gone or row.live_digest != seen.digest or row.verdict is not VerdictState.SYNCED:
+def _is_news(seen: Sighting, known: Known) -> bool:
+    """Whether an object is not as it was last seen, or that was not as Git wants it."""
+    if known.gone is not False or known.live_digest != seen.digest or known.verdict != VerdictState.SYNCED:
         return True
     before = (known.uid, known.digest, known.health_status, known.health_message, known.deleting)
     return before != (seen.uid, seen.digest, seen.health_status, seen.health_message, seen.deleting)

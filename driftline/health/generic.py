@@ -13,6 +13,8 @@ def by_convention(live: Fields) -> Health | None:
     they have given up.
     """
     status = fields(live, "status")
+    if not status:
+        return None
     seen, current = number(status.get("observedGeneration")), number(fields(live, "metadata").get("generation"))
     if seen is not None and current is not None and seen != current:
         return progressing(f"generation is {current}, but the controller has observed {seen}")

@@ -6,6 +6,7 @@ from deploy.localcluster.localcluster import LocalCluster
 from driftline.adapters.cluster.cluster import Cluster, connect
 from driftline.adapters.settings import Settings
 from driftline.model.cluster import ApiRefused, ClusterUnreachable, Refusal
+from driftline.model.objects import Object
 from tests.cluster.shapes import CONFIG_MAPS, CRDS, config_map, crd
 from tests.kit.apiproxy import ApiProxy
 from tests.kit.cluster import Hands, access, eventually, random_name
@@ -19,7 +20,7 @@ def seven(cluster: Cluster, namespace: str, by_hand: Hands) -> list[str]:
     names = [f"c{number}" for number in range(7)]
     for name in names:
         body = config_map(namespace, name)
-        body["metadata"]["labels"] = {"shelf": "top"}
+        body["metadata"]["labels"] = {"shelf": "top", "of": namespace}
         cluster.apply(CONFIG_MAPS, body)
     return names
 
@@ -29,6 +30,23 @@ def test_pages_make_one_listing_whose_items_know_their_kind(cluster: Cluster, na
     assert [item["metadata"]["name"] for item in listing.items] == seven
     assert {(item["apiVersion"], item["kind"]) for item in listing.items} == {("v1", "ConfigMap")}
     assert int(listing.resource_version) > 0
+
+
+def test_a_survey_takes_each_object_of_all_pages_or_fails(
+    distant: Cluster, proxy: ApiProxy, namespace: str, seven: list[str]
+) -> None:
+    def take(body: Object) -> tuple[str, str, str]:
+        return body["apiVersion"], body["kind"], body["metadata"]["name"]
+
+    want = [("v1", "ConfigMap", name) for name in seven]
+    selector = f"shelf=top,of={namespace}"
+    assert list(distant.survey(CONFIG_MAPS, selector, take, limit=2)) == want
+    assert proxy.count("GET", "continue=") == 3
+    proxy.fail("GET", "continue=", 410, body=EXPIRED)
+    assert list(distant.survey(CONFIG_MAPS, selector, take, limit=3)) == want, "nothing twice after a new start"
+    proxy.fail("GET", "continue=", 500)
+    with pytest.raises(ClusterUnreachable):
+        distant.survey(CONFIG_MAPS, selector, take, limit=3)
 
 
 def test_a_metadata_listing_has_no_content(cluster: Cluster, namespace: str, seven: list[str]) -> None:

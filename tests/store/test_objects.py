@@ -191,8 +191,16 @@ def test_live_state_of_an_application_is_one_statement(store: Store, apps: tuple
     with count_statements(store.engine) as seen, store.read() as db:
         assert set(live.of_application(db, shop)) == {(cluster, WEB.id)}
     assert len(seen) == 1
-    with store.read() as db:
-        assert set(live.of_kind(db, cluster, CLUSTER, "apps/Deployment", "apps/v1")) == {WEB.id}
+    with count_statements(store.engine) as seen, store.read() as db:
+        [known] = live.known_of_kind(db, cluster, CLUSTER, WatchedKind("apps", "Deployment", "apps/v1")).values()
+        [elsewhere] = live.known_of_kind(
+            db, cluster + 1, CLUSTER, WatchedKind("apps", "Deployment", "apps/v1")
+        ).values()
+        assert live.known_of_kind(db, cluster, CLUSTER, WatchedKind("apps", "Deployment", "apps/v1beta1")) == {}
+    assert len(seen) == 3
+    assert (known.key_id, known.uid, known.digest, known.gone) == (WEB.id, "u1", "d1", False)
+    assert (known.state, known.verdict) == (ObjectState.WANTED, VerdictState.UNKNOWN)
+    assert (elsewhere.key_id, elsewhere.uid, elsewhere.gone) == (WEB.id, None, None), "owned, and never seen"
     assert store.transact(lambda db: live.prune_unowned(db, cluster, CLUSTER)) == 1
     store.transact(lambda db: clusters.remove(db, "prod"))
     with store.read() as db:

@@ -1,8 +1,10 @@
 """What Driftline can do with one cluster: read its kinds and objects, and write them. Called by flow and `watch`."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from driftline.adapters.cluster.connection import SERVER, Connection, Request, Response
 from driftline.adapters.cluster.limits import Place
@@ -15,6 +17,8 @@ from driftline.model.access import ClusterAccess
 from driftline.model.cluster import ApiRefused, Applied, ClusterUnreachable, Kinds, Listing, Refusal, Resource
 from driftline.model.marks import MANAGER
 from driftline.model.objects import Key, Object
+
+T = TypeVar("T")
 
 _LIST_RESTARTS = 3
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -30,6 +34,17 @@ def connect(access: ClusterAccess, settings: Settings) -> "Cluster":
     Make it after fork, keep it: it holds connections, discovery and schemas. Safe for many threads.
     """
     return Cluster(Connection(access, settings), settings)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What is listed, in pages of `limit`."""
+
+    resource: Resource
+    namespace: str = ""
+    label_selector: str = ""
+    metadata_only: bool = False
+    limit: int = 500
 
 
 class Cluster:
@@ -76,12 +91,17 @@ class Cluster:
 
         Pages of `limit`. A continue token that expired half-way starts the listing again.
         """
-        for _ in range(_LIST_RESTARTS):
-            try:
-                return self._list_once(resource, namespace, label_selector, metadata_only, limit)
-            except Expired:
-                continue
-        raise ClusterUnreachable(f"{resource.kind}: listing it in cluster {self.name} expired again and again")
+        items, version = self._listed(Listed(resource, namespace, label_selector, metadata_only, limit), _itself)
+        return Listing(tuple(items), version)
+
+    def survey(
+        self, resource: Resource, label_selector: str, take: Callable[[Object], T], limit: int = 500
+    ) -> Sequence[T]:
+        """What `take` makes of each object that a `list` would have. It takes a page while the next is under way.
+
+        No more than two pages of objects are in memory. `take` must have no effects: it may see an object again.
+        """
+        return self._listed(Listed(resource, "", label_selector, limit=limit), take)[0]
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """The object, or None if the API server says that exactly this object is not there."""
@@ -216,25 +236,44 @@ class Cluster:
         """Close the idle connections."""
         self._connection.close()
 
-    def _list_once(self, resource: Resource, namespace: str, selector: str, metadata_only: bool, limit: int) -> Listing:
+    def _listed(self, listed: "Listed", take: Callable[[Object], T]) -> tuple[Sequence[T], str]:
+        """What `take` makes of all objects, and the list's resourceVersion."""
+        for _ in range(_LIST_RESTARTS):
+            try:
+                with ThreadPoolExecutor(1, thread_name_prefix="next page") as ahead:
+                    return self._listed_once(listed, take, ahead)
+            except Expired:
+                continue
+        raise ClusterUnreachable(f"{listed.resource.kind}: listing it in cluster {self.name} expired again and again")
+
+    def _listed_once(
+        self, listed: "Listed", take: Callable[[Object], T], ahead: ThreadPoolExecutor
+    ) -> tuple[Sequence[T], str]:
         """One attempt at a whole listing."""
-        call = self._call(resource, namespace, "", "list")
-        accept = _METADATA if metadata_only else "application/json"
-        items: list[Object] = []
-        token = ""
+        head = {"apiVersion": listed.resource.api_version, "kind": listed.resource.kind}
+        found: list[T] = []
+        page = self._page(listed, "")
         while True:
-            query = {"labelSelector": selector, "limit": str(limit), "continue": token}
-            path = with_query(collection_path(resource, namespace), query)
-            request = Request("GET", path, call, accept=accept, gate="list", repeat=True)
-            page = self._send(request).json()
-            metadata = page.get("metadata")
-            if "items" not in page or not isinstance(metadata, dict):
-                raise ClusterUnreachable(f"{call}: what cluster {self.name} answered is no list")
-            head = {"apiVersion": resource.api_version, "kind": resource.kind}
-            items += [{**item, **head} for item in page.get("items") or ()]
+            metadata = page["metadata"]
             token = str(metadata.get("continue") or "")
-            if not token:
-                return Listing(tuple(items), str(metadata.get("resourceVersion", "")))
+            following = ahead.submit(self._page, listed, token) if token else None
+            for item in page["items"] or ():
+                item.update(head)
+                found.append(take(item))
+            if following is None:
+                return found, str(metadata.get("resourceVersion", ""))
+            page = following.result()
+
+    def _page(self, listed: "Listed", token: str) -> Object:
+        """One page as the API server sends it."""
+        call = self._call(listed.resource, listed.namespace, "", "list")
+        accept = _METADATA if listed.metadata_only else "application/json"
+        query = {"labelSelector": listed.label_selector, "limit": str(listed.limit), "continue": token}
+        path = with_query(collection_path(listed.resource, listed.namespace), query)
+        page = self._send(Request("GET", path, call, accept=accept, gate="list", repeat=True)).json()
+        if "items" not in page or not isinstance(page.get("metadata"), dict):
+            raise ClusterUnreachable(f"{call}: what cluster {self.name} answered is no list")
+        return page
 
     def _write(self, request: Request, resource: Resource, dry_run: bool) -> Applied:
         response = self._send(request)
@@ -274,6 +313,10 @@ class Cluster:
             key = Key(resource.group, resource.kind, "", name)
             raise ApiRefused(f"{key}: it has no metadata.namespace", Refusal.INVALID)
         return self._call(resource, namespace, name, verb)
+
+
+def _itself(item: Object) -> Object:
+    return item
 
 
 def _path(resource: Resource, call: Call, subresource: str = "") -> str:

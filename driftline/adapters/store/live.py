@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Insert, and_, delete, func, not_, or_, select, update
+from sqlalchemy import Connection, Insert, Text, and_, delete, func, not_, or_, select, type_coerce, update
 
 from driftline.adapters.store.columns import Shape, chunks, excluded, insert
+from driftline.adapters.store.objects import WatchedKind
 from driftline.adapters.store.tables.edges import cluster
 from driftline.adapters.store.tables.objects import live, managed
 from driftline.model.health import HealthStatus
@@ -46,6 +47,37 @@ class Sighting:
     health_message: str = ""
     deleting: bool = False
 
+
+class Known(NamedTuple):
+    """An owned object as it was last compared, and as it was last seen (None: it never was). Words are plain texts.
+
+    One for each object at every check, and mostly nothing has changed: it holds no more than says so.
+    """
+
+    key_id: str
+    state: str
+    live_digest: str
+    verdict: str
+    uid: str | None
+    digest: str | None
+    health_status: str | None
+    health_message: str | None
+    deleting: bool | None
+    gone: bool | None
+
+
+_KNOWN = (
+    managed.c.key_id,
+    managed.c.state,
+    managed.c.live_digest,
+    type_coerce(managed.c.verdict, Text),
+    live.c.uid,
+    live.c.digest,
+    type_coerce(live.c.health_status, Text),
+    live.c.health_message,
+    live.c.deleting,
+    live.c.gone,
+)
 
 SHAPE = Shape(LiveRow, live)
 
@@ -176,15 +208,12 @@ def of_applications(db: Connection, application_ids: Sequence[int]) -> dict[int,
     return found
 
 
-def of_kind(db: Connection, cluster_id: int, cluster_uid: str, kind: str, api_version: str) -> dict[str, LiveRow]:
-    """The rows of every managed object of a kind (`group/kind`): what a fresh LIST is compared with."""
-    query = (
-        SHAPE.select()
-        .join(managed, managed.c.key_id == live.c.key_id)
-        .where(live.c.cluster_id == cluster_id, managed.c.cluster_uid == cluster_uid)
-        .where(managed.c.kind == kind, managed.c.api_version == api_version)
-    )
-    return {each.key_id: each for each in SHAPE.all(db.execute(query))}
+def known_of_kind(db: Connection, cluster_id: int, cluster_uid: str, kind: WatchedKind) -> dict[str, Known]:
+    """Every owned object of one kind and version, by key id: what a fresh LIST is compared with, in one statement."""
+    seen = (live.c.key_id == managed.c.key_id) & (live.c.cluster_id == cluster_id)
+    query = select(*_KNOWN).select_from(managed.outerjoin(live, seen)).where(managed.c.cluster_uid == cluster_uid)
+    at = (managed.c.kind == f"{kind.group}/{kind.kind}", managed.c.api_version == kind.api_version)
+    return {row[0]: Known._make(row) for row in db.execute(query.where(*at))}
 
 
 def forget(db: Connection, cluster_id: int, key_ids: Iterable[str]) -> None:
