@@ -3,7 +3,6 @@
 import os
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 _HASH = re.compile(r"[0-9A-Fa-f]{16,256}")
-_KEPT = 12
 
 
 def index_path(group: str, version: str) -> str:
@@ -27,34 +25,23 @@ def hash_of(url: str) -> str:
 
 
 class Documents:
-    """Documents of one cluster by hash: the latest few in memory, all in `directory` for the other processes.
+    """Documents of one cluster by hash, all in `directory`, for every process and for the next start.
 
+    None is kept in memory: who reads one keeps what it needs of it, and a parsed document takes megabytes.
     Never shared between clusters: a hash is what an API server says it is.
     """
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        self._recent: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def get(self, digest: str, fetch: Callable[[], bytes]) -> Mapping[str, Any]:
         """The document with this hash, fetched if nobody has it yet. An empty hash is never kept."""
-        if not digest:
-            fetched: Mapping[str, Any] = orjson.loads(fetch())
-            return fetched
-        with self._lock:
-            if (document := self._recent.get(digest)) is not None:
-                self._recent.move_to_end(digest)
-                return document
-        document = self._from_disk(digest)
+        document = self._from_disk(digest) if digest else None
         if document is None:
             content = fetch()
             document = orjson.loads(content)
-            self._to_disk(digest, content)
-        with self._lock:
-            self._recent[digest] = document
-            while len(self._recent) > _KEPT:
-                self._recent.popitem(last=False)
+            if digest:
+                self._to_disk(digest, content)
         return document
 
     def _from_disk(self, digest: str) -> Mapping[str, Any] | None:
