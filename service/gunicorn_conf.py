@@ -4,10 +4,10 @@ import gc
 import threading
 from typing import Any
 
-from driftline.adapters import metrics
-from driftline.adapters.logs import redirected
+from driftline.adapters import memory, metrics
 from driftline.adapters.settings import read_settings
 
+memory.start()
 _settings = read_settings()
 
 bind = _settings.listen
@@ -29,8 +29,12 @@ metrics.setup(_settings.data_dir / "metrics", "web")
 
 
 def on_starting(server: Any) -> None:
-    """Load all code once; the workers are forked from here and share it. Connections are made after the fork."""
-    import service.web  # noqa: F401
+    """Load all code once; the workers are forked from here and share it. Connections are made after the fork.
+
+    One worker would share it with nobody: it loads the code itself, and this process stays small.
+    """
+    if workers > 1:
+        import service.web  # noqa: F401
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -48,6 +52,8 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Send gunicorn's own log lines through the masker; the first worker shows the metrics."""
+    from driftline.adapters.logs import redirected
+
     redirected(("gunicorn.error", "gunicorn.access"))
     if worker.slot == 0 and _settings.metrics_listen:
         from service.api.scrape import serve

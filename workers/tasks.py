@@ -9,7 +9,7 @@ from typing import Any
 from billiard import current_process
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 
-from driftline.adapters import logs, metrics
+from driftline.adapters import logs, memory, metrics
 from driftline.adapters.settings import read_settings
 from driftline.flow import tick as ticking
 from driftline.flow import work
@@ -24,6 +24,8 @@ from workers.app import celery
 def run(job_id: int, queue: str) -> None:
     """Do one job if it is still due, then what else is due in its queue."""
     work.drain(_edges(), queue, first=job_id)
+    # A burst of jobs leaves a heap that the next quiet hour has no use for.
+    memory.trim()
 
 
 @celery.task(name="driftline.tick")  # type: ignore[untyped-decorator]

@@ -35,6 +35,8 @@ class StoreSettings:
     """How long a statement waits for another SQLite writer. `DRIFTLINE_SQLITE_BUSY`, seconds."""
     sqlite_queue: timedelta = timedelta(seconds=10)
     """How long a writer queues for its turn before it gives up. `DRIFTLINE_SQLITE_QUEUE`, seconds."""
+    sqlite_cache: int = 512
+    """KiB of pages that each connection to SQLite keeps; behind it is the cache of the system, which all share."""
     pool_size: int = 16
     """Connections that a process keeps. `DRIFTLINE_DATABASE_POOL`."""
     pool_wait: timedelta = timedelta(seconds=5)
@@ -210,6 +212,7 @@ def _sqlite_engine(url: URL, settings: StoreSettings, common: dict[str, Any]) ->
             f"synchronous={settings.sqlite_synchronous.upper()}",
             "foreign_keys=ON",
             "journal_size_limit=67108864",
+            f"cache_size=-{settings.sqlite_cache}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
