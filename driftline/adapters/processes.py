@@ -1,5 +1,7 @@
 """Keeps a set of child processes running: restarts what dies, ends all of them together."""
 
+import ctypes
+import multiprocessing
 import os
 import shutil
 import signal
@@ -9,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 RESTART_FIRST = 0.5
 RESTART_MOST = 30.0
@@ -18,12 +21,17 @@ STEADY = 30.0
 
 @dataclass(frozen=True)
 class Program:
-    """One process to keep running. `env` is added to ours; `grace` is the time it gets between SIGTERM and SIGKILL."""
+    """One process to keep running. `env` is added to ours; `grace` is the time it gets between SIGTERM and SIGKILL.
+
+    With `run` it is a fork of ours that calls `run` instead of a program of its own: it shares the memory of what is
+    loaded by now. Only for a process without threads, and without output of its children to read.
+    """
 
     name: str
-    argv: Sequence[str]
+    argv: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     grace: timedelta = timedelta(seconds=30)
+    run: Callable[[], object] | None = None
 
 
 def tied(argv: Sequence[str]) -> list[str]:
@@ -32,18 +40,79 @@ def tied(argv: Sequence[str]) -> list[str]:
     return [setpriv, "--pdeathsig", "TERM", "--", *argv] if setpriv else list(argv)
 
 
+class _Process(Protocol):
+    """What of `subprocess.Popen` is used here."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+
+
+class Fork:
+    """A copy of this process that calls one function and ends, in a session of its own, and with its parent."""
+
+    def __init__(self, name: str, run: Callable[[], object]) -> None:
+        self._process = multiprocessing.get_context("fork").Process(
+            target=_forked, args=(name, run, os.getpid()), name=name
+        )
+        self._process.start()
+        self.pid = int(self._process.pid or 0)
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0.0)
+        return code
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+
+_SET_DEATH_SIGNAL, _SET_NAME = 1, 15
+"""Of prctl(2)."""
+
+
+def _forked(name: str, run: Callable[[], object], parent: int) -> None:
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_SET_DEATH_SIGNAL, int(signal.SIGTERM))
+        prctl(_SET_NAME, name.encode()[:15])
+        if os.getppid() != parent:
+            return  # it ended before we were tied to it
+    run()
+
+
 class _Child:
     def __init__(self, program: Program, output: Callable[[str, str], None] | None) -> None:
         self.program = program
         self.output = output
-        self.process: subprocess.Popen[str] | None = None
+        self.process: _Process | None = None
         self.started = 0.0
         self.due = 0.0
         self.delay = RESTART_FIRST
 
     def start(self) -> None:
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
+        if self.program.run is not None:
+            self.process = Fork(self.program.name, self.program.run)
+            return
+        started = self.process = subprocess.Popen(
             tied(self.program.argv),
             env={**os.environ, **self.program.env},
             stdin=subprocess.DEVNULL,
@@ -54,7 +123,7 @@ class _Child:
             start_new_session=True,
         )
         if self.output:
-            threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+            threading.Thread(target=self._read, args=(started,), daemon=True).start()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None and self.output is not None

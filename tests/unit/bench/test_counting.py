@@ -38,8 +38,7 @@ def test_the_first_write_is_looked_for_from_a_moment_on() -> None:
 
 
 def test_processes_are_told_apart_by_their_command() -> None:
-    node = "python -P -m celery -A workers.app worker -n fast@%h -Q fast --without-heartbeat"
-    assert counts.role_of(node) == "worker"
+    assert counts.role_of("python -P -m workers.supervise") == "worker"
     assert counts.role_of("python -P -m celery -A workers.app beat -l WARNING") == "beat"
     assert counts.role_of("python -P -m gunicorn -c python:service.gunicorn_conf service.web:app") == "web"
     assert counts.role_of("python -P -m workers.watch") == "watch"
