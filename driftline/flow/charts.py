@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from driftline.adapters.charts import Chart
 from driftline.adapters.store.applications import SourceUse
 from driftline.adapters.store.repositories import RepositoryRow
 from driftline.desired import releases, urls
@@ -97,14 +98,16 @@ class _Look:
     def of_chart(self, chart: str, wanted: Sequence[str]) -> list[Answer]:
         """What each of some revisions of one chart means now. Raises what is wrong with the repository itself."""
         listed = self._versions(chart)
-        digests: dict[str, str] = {}
+        pulled: dict[str, Chart] = {}
         found = []
         for text in wanted:
             try:
                 version = _chosen(chart, text, listed)
-                if version not in digests:
-                    digests[version] = self._edges.charts.pull(self._access, chart, version).digest
-                found.append(self._compared(Answer(chart, text, version, digests[version])))
+                if version not in pulled:
+                    pulled[version] = self._edges.charts.pull(self._access, chart, version)
+                # An artifact that is no chart has no version but its digest; its tags move.
+                named = version if chart or pulled[version].name else pulled[version].version
+                found.append(self._compared(Answer(chart, text, named, pulled[version].digest)))
             except Permanent as failure:
                 found.append(self._kept(chart, text) or Answer(chart, text, problem=failure.message))
         return found

@@ -16,7 +16,7 @@ def short(revision: str) -> str:
 
 
 def titled(revision: str) -> str:
-    """The same with a word before what is no commit: `chart 18.1.0`. Empty for no revision."""
-    if not revision or _COMMIT_OR_PART.fullmatch(revision):
+    """The same with a word before a version: `chart 18.1.0`. Empty for no revision."""
+    if not revision or _COMMIT_OR_PART.fullmatch(revision) or _DIGEST.fullmatch(revision):
         return short(revision)
     return f"chart {short(revision)}"

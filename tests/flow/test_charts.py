@@ -1,10 +1,15 @@
 """Applications whose source is a chart of a repository or a registry, from the declaration to the rollback."""
 
+import hashlib
+import io
+import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+import orjson
 import pytest
 from sqlalchemy import update
 
@@ -19,7 +24,7 @@ from driftline.flow.subjects import fetch_request
 from driftline.model.access import RepositoryAccess
 from driftline.model.errors import Permanent
 from driftline.model.push import Push, RefAction, RefChange
-from tests.flow.installation import Installation, manifests
+from tests.flow.installation import Installation, config, manifests
 from tests.kit.charthost import PASSWORD, USER, Answer, ChartHost, RegistryHost, basic, helm, package
 from tests.kit.cluster import random_name
 
@@ -329,6 +334,37 @@ def test_charts_of_a_registry_with_a_login(here: Installation, oci: RegistryHost
     assert deployed(here)[0] == "18.2.0"
 
 
+@pytest.mark.covers("GEN-17")
+def test_an_artifact_of_plain_manifests_is_deployed_and_followed_by_tag(here: Installation, oci: RegistryHost) -> None:
+    url = f"oci://{oci.address}/bundles/shop"
+    registry.add_repository(here.edges, registry.Registration(access(oci.address), template=True), "dana")
+    first = push_artifact(oci, "bundles/shop", "stable", {"app/all.yaml": manifests(config("one", a="1"))})
+    name = here.declare(source={"repoURL": url, "targetRevision": "stable", "path": "app"})
+    here.settle()
+    assert here.status(name) == ("Synced", "Healthy"), here.conditions(name)
+    assert here.app(name).revisions == [first], "an artifact's revision is its digest"
+
+    second = push_artifact(oci, "bundles/shop", "stable", {"app/all.yaml": manifests(config("one", a="2"))})
+    fetch(here, url)
+    found = here.config("one")
+    assert found is not None and found["data"] == {"a": "2"}
+    assert here.app(name).revisions == [second] and not here.conditions(name)
+    operate.rollback(here.edges, name, None, "dana")
+    here.settle()
+    found = here.config("one")
+    assert found is not None and found["data"] == {"a": "1"}
+
+
+@pytest.mark.covers("GEN-17")
+def test_a_chart_by_its_whole_url(small: Installation, oci: RegistryHost, tmp_path: Path) -> None:
+    push(oci, tmp_path, "redis", "18.0.0")
+    registry.add_repository(small.edges, registry.Registration(access(oci.address), template=True), "dana")
+    whole = {"repoURL": f"oci://{oci.address}/charts/redis", "path": ".", "targetRevision": "18.*"}
+    name = declared(small, {**whole, "helm": {"releaseName": "cache"}})
+    assert small.status(name) == ("Synced", "Healthy"), small.conditions(name)
+    assert small.app(name).revisions == ["18.0.0"] and deployed(small)[0] == "18.0.0"
+
+
 @pytest.mark.covers("WH-08")
 def test_a_registry_tells_of_a_push(here: Installation, oci: RegistryHost, tmp_path: Path) -> None:
     push(oci, tmp_path, "redis", "18.0.0")
@@ -417,6 +453,46 @@ def test_another_machine_pulls_what_it_does_not_hold(small: Installation, charts
 
 def access(url: str, password: str = PASSWORD) -> RepositoryAccess:
     return RepositoryAccess(url, kind="oci", username=USER, password=password, plain_http=True)
+
+
+def push_artifact(oci: RegistryHost, name: str, tag: str, files: Mapping[str, str]) -> str:
+    """Push files as one layer, as `oras push` does; returns the manifest's digest."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    layer, settings = packed.getvalue(), b"{}"
+    with httpx.Client(base_url=f"http://{oci.address}/v2/{name}/", auth=(USER, PASSWORD)) as client:
+        for content in (layer, settings):
+            place = client.post("blobs/uploads/").headers["location"]
+            answer = client.put(place, params={**httpx.URL(place).params, "digest": sha256(content)}, content=content)
+            assert answer.status_code == 201, answer.text
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {
+                "mediaType": "application/vnd.oci.empty.v1+json",
+                "digest": sha256(settings),
+                "size": len(settings),
+            },
+            "layers": [
+                {
+                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                    "digest": sha256(layer),
+                    "size": len(layer),
+                }
+            ],
+        }
+        body = orjson.dumps(manifest)
+        answer = client.put(f"manifests/{tag}", content=body, headers={"Content-Type": str(manifest["mediaType"])})
+        assert answer.status_code == 201, answer.text
+    return sha256(body)
+
+
+def sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def push(oci: RegistryHost, folder: Path, name: str, version: str) -> None:

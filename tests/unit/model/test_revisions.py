@@ -14,7 +14,7 @@ COMMIT, DIGEST = "0123456789abcdef0123456789abcdef01234567", "sha256:" + "ab" * 
         ("0123456789ab", "0123456789ab", "0123456789ab"),
         ("18.1.0", "18.1.0", "chart 18.1.0"),
         ("18.1.0-rc.1+build.20261120", "18.1.0-rc.1+build.20261120", "chart 18.1.0-rc.1+build.20261120"),
-        (DIGEST, "sha256:abababababab", "chart sha256:abababababab"),
+        (DIGEST, "sha256:abababababab", "sha256:abababababab"),
         ("", "", ""),
     ],
 )
