@@ -87,10 +87,6 @@ def _store_plan(run: Run, db: Connection, again: bool) -> bool:
     situation = run.situation
     run.render_id = situation.row.render_id if run.ask.former else desire.keep(db, run.edges, run.found.wish)
     values = _plan_values(run, run.render_id)
-    if run.sync_id:
-        syncs.save_step(db, situation.job, run.sync_id, **values)
-    else:
-        run.sync_id = _begin(run, db, values)
     changes = [change for change in run.plan.changes() if claims(change)]
     waves = {change.key: wave.number for wave in run.plan.waves for change in wave.changes}
     wished = [Claim(each.key, run.api_version(each.key), waves[each.key]) for each in changes]
@@ -101,6 +97,11 @@ def _store_plan(run: Run, db: Connection, again: bool) -> bool:
     if not again and not run.ask.former:
         # Later on, what was written since is newer than the look.
         run.wake += standing.record(db, run.edges, run.found, run.memory, render_id=run.render_id)
+    # The job's row comes last, here and everywhere: a watch has locked rows of objects when it asks for this job.
+    if run.sync_id:
+        syncs.save_step(db, situation.job, run.sync_id, **values)
+    else:
+        run.sync_id = _begin(run, db, values)
     return bool(claimed.conflicts or owned.conflicts)
 
 

@@ -127,8 +127,8 @@ class DeletionHooks:
 
     def _save(self) -> None:
         with self.edges.store.write() as db:
-            jobs.guard(db, self.situation.job)
             applications.set_status(db, self.situation.row.id, deletion=self.deletion.to_json())
+            jobs.guard(db, self.situation.job)
 
 
 def deletion_hooks(summary: object) -> tuple[str, ...]:

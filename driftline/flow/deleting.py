@@ -205,9 +205,9 @@ def _record(edges: Edges, situation: Situation, released: set[Key]) -> None:
     assert situation.cluster is not None
     keys = sorted(released)
     with edges.store.write() as db:
-        jobs.guard(db, situation.job)
         objects.release_many(db, situation.uid, situation.row.id, keys)
         live.forget(db, situation.cluster.id, [key.id for key in keys])
+        jobs.guard(db, situation.job)
 
 
 def _left(seen: Mapping[Key, LiveSeen | None], choice: _Choice) -> str:

@@ -34,7 +34,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
     situation = run.situation
     with run.edges.store.write() as db:
         changes, raised = outcome.status_after(run, phase, message, now)
-        recording.save(run, db, step)
+        recording.record_written(db, run)
         if succeeded and outcome.counts_as_deployment(run):
             histories.append(db, outcome.deployment(db, run, now), situation.app.history_limit)
         if not (run.ask.dry_run or run.ask.former):
@@ -44,6 +44,7 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
         changes["last_sync_id"] = run.sync_id
         applications.set_status(db, situation.row.id, **changes)
         run.wake += signals.raise_signals(db, run.edges, raised, situation.row)
+        recording.save(run, db, step)
         again = phase is OperationPhase.SUPERSEDED or outcome.behind_git(run) or bool(run.ask.former and succeeded)
         # What is left in a former cluster comes next.
         later = now + AGAIN if outcome.repair_goes_on(run, phase) or situation.elsewhere else None
@@ -71,10 +72,11 @@ def wait_for_retry(run: Run, intent: Fail, at: datetime) -> None:
     let_hooks_go(run, None)
     step: Step = {"stage": "retrying", "message": intent.message, "retry_at": at}
     with run.edges.store.write() as db:
-        recording.save(run, db, step)
+        recording.record_written(db, run)
         run.wake += signals.raise_signals(
             db, run.edges, outcome.signals_of(run, OperationPhase.FAILED, intent.message, SyncStatus.UNKNOWN)
         )
+        recording.save(run, db, step)
         jobs.finish(db, situation.job, run_at=at)
     run.send()
 
@@ -95,13 +97,14 @@ def hold(run: Run, reason: str) -> None:
             run.wake += standing.record(db, run.edges, run.found, run.memory)
         else:
             changes, _ = outcome.status_after(run, OperationPhase.HELD, reason, run.edges.now())
+            recording.record_written(db, run)
             health = outcome.health_after(run)
             changes["health_status"], changes["health_message"] = health.status, health.message
             applications.set_status(db, situation.row.id, **changes)
+        run.wake += signals.raise_signals(db, run.edges, [signal], situation.row)
         recording.save(
             run, db, {"phase": OperationPhase.HELD, "stage": "held", "message": reason, "waiting": {"reason": reason}}
         )
-        run.wake += signals.raise_signals(db, run.edges, [signal], situation.row)
         jobs.finish(db, situation.job)
     run.send()
 

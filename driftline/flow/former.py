@@ -131,9 +131,9 @@ def _release(edges: Edges, there: Look) -> bool:
     if there.gone and there.situation.cluster is not None:
         keys = sorted(there.gone)
         with edges.store.write() as db:
-            jobs.guard(db, there.situation.job)
             objects.release_many(db, there.situation.uid, there.situation.row.id, keys)
             live.forget(db, there.situation.cluster.id, [key.id for key in keys])
+            jobs.guard(db, there.situation.job)
     return bool(there.extras)
 
 

@@ -78,11 +78,20 @@ def _may_have_ended(seen: Seen) -> bool:
 
 
 def note(
-    db: Connection, edges: Edges, cluster: ClusterRow, sightings: Sequence[Sighting], left: Iterable[str]
+    db: Connection,
+    edges: Edges,
+    cluster: ClusterRow,
+    sightings: Sequence[Sighting],
+    left: Iterable[str],
+    gone: Iterable[str] = (),
 ) -> list[Hint]:
-    """Record sightings and departures; ask for the looks and health updates that follow from them."""
+    """Record sightings and departures; ask for the looks and health updates that follow from them.
+
+    `gone` are those of `left` that a GET by name has not found. Rows are locked in the order of every writer: objects,
+    applications, alerts, and jobs last.
+    """
     left = set(left)
-    news = live.upsert_many(db, cluster.id, sightings, edges.now())
+    news = live.note_many(db, cluster.id, sightings, gone, edges.now())
     by_key = {each.key_id: each for each in sightings}
     owned = objects.of_keys(db, cluster.uid, [Key.parse(key_id) for key_id in by_key.keys() | left])
     rows = {key_id: row for key_id, row in owned.items() if key_id in news or key_id in left}
@@ -105,9 +114,10 @@ def note(
     ]
     later = {row.application_id for row in doubtful} - looks - writing
     asked += [replace(app_request(number), delay=DOUBT) for number in sorted(later)]
-    ids = jobs.request_many(db, asked)
     settled = sorted(healthier.keys() - open_syncs.keys())
-    return [*hints(ids[: len(looks)]), *wellbeing.update(db, edges, settled)]
+    told = wellbeing.update(db, edges, settled)
+    ids = jobs.request_many(db, asked)
+    return [*hints(ids[: len(looks)]), *told]
 
 
 def _content_changed(row: ObjectRow, found: Sighting) -> bool:

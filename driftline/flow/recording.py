@@ -50,16 +50,20 @@ def save_waiting(run: Run, intent: Wait) -> None:
 
 def save(run: Run, db: Connection, values: Step) -> None:
     """Record results, the inventory and what was seen of the written objects, under the job's fence."""
-    _record_written(db, run)
+    record_written(db, run)
     results = {**dump_results(run.results, run.hooks), "failure": run.failure}
     step: Step = {"results": results, **values}
     syncs.save_step(db, run.situation.job, run.sync_id, **step)
+    if run.overtaken:
+        run.wake += hints(jobs.request_many(db, [app_request(run.situation.row.id)]))
+        run.overtaken = False
 
 
-def _record_written(db: Connection, run: Run) -> None:
-    """Save what the API server answered to the writes since the last save."""
+def record_written(db: Connection, run: Run) -> None:
+    """Save what the API server answered to the writes since the last save: rows of objects come before all others."""
     if run.ask.dry_run:
         run.unsaved = []
+    if not (run.unsaved or run.gone):
         return
     situation, now = run.situation, run.edges.now()
     assert situation.cluster is not None
@@ -164,8 +168,7 @@ def _save_sightings(db: Connection, run: Run, sightings: list[live.Sighting]) ->
     run.seen_live |= {key_id: shown[key_id] for key_id in (*saved, *(each.key_id for each in fresh))}
     run.seen_live |= {key_id: row for key_id, row in known.items() if key_id not in run.seen_live}
     overtaken = any(row.digest != shown[key_id].digest or row.gone for key_id, row in known.items())
-    if overtaken:
-        run.wake += hints(jobs.request_many(db, [app_request(run.situation.row.id)]))
+    run.overtaken = run.overtaken or overtaken
 
 
 def _later(one: str, other: str) -> bool:

@@ -153,7 +153,6 @@ def _asked(row: ApplicationRow, left: _Left) -> list[Signal]:
 def _forget(edges: Edges, situation: Situation) -> None:
     """Take the application out of the database: its objects stay in the cluster, without an owner."""
     with edges.store.write() as db:
-        jobs.guard(db, situation.job)
         told = signals.all_over(db, edges, f"app:{situation.row.name}", "the application was deleted")
         forget_rows(db, situation)
         audit.append(db, "driftline", "application deleted", f"app:{situation.row.name}")

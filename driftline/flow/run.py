@@ -50,6 +50,8 @@ class Run:
     released: set[Key] = field(default_factory=set)
     seen_live: dict[str, LiveRow | Sighting] = field(default_factory=dict)
     """What this turn's writes showed, by key id; where a watch has seen something newer, that."""
+    overtaken: bool = False
+    """A watch has seen something newer than what was written: that is looked at next."""
     wake: list[Hint] = field(default_factory=list)
     attempt_at: datetime | None = None
     retries: int = 0

@@ -94,8 +94,7 @@ def check_kind(edges: Edges, cluster: Cluster, row: ClusterRow, kind: WatchedKin
     if not (news or missing or unmarked):
         return
     with edges.store.write() as db:
-        live.mark_gone(db, row.id, missing, edges.now())
-        wake = observe.note(db, edges, row, news, missing | unmarked)
+        wake = observe.note(db, edges, row, news, missing | unmarked, missing)
     edges.hint(wake)
 
 

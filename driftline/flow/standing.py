@@ -214,8 +214,8 @@ def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
     objects.save_many(db, found.view.uid, situation.row.id, changes)
     bodies = {key: body for key, body in found.compared.bodies.items() if key in situation.owned}
     sightings = [observe.sighting(key, body) for key, body in bodies.items() if body is not None]
-    live.upsert_many(db, situation.cluster.id, sightings, now)
-    live.mark_gone(db, situation.cluster.id, [key.id for key, body in bodies.items() if body is None], now)
+    absent = [key.id for key, body in bodies.items() if body is None]
+    live.note_many(db, situation.cluster.id, sightings, absent, now)
     record_drift(db, edges, found)
     _release(db, found, now)
     return []

@@ -70,8 +70,8 @@ def _write_children(run: Run, changes: Sequence[Change]) -> None:
             run.results[change.key] = ObjectResult(change.key, ResultStatus.SYNCED, message="would be declared")
         return
     with run.edges.store.write() as db:
-        jobs.guard(db, run.situation.job)
         written, wake = write_children(db, run.edges, run.situation, changes, run.found.wanted)
+        jobs.guard(db, run.situation.job)
     run.wake += wake
     for each in written:
         _take(run, each)

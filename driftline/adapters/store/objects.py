@@ -205,16 +205,29 @@ def counts(db: Connection, application_id: int) -> dict[tuple[VerdictState, Heal
 def save_many(db: Connection, cluster_uid: str, application_id: int, changes: Mapping[Key, ObjectChanges]) -> None:
     """Record what is known of objects, one statement for those that change in the same columns.
 
-    Only rows of this application change; another's are left alone.
+    Only rows of this application change; another's are left alone. Rows are locked in key order, also where there is
+    more than one statement.
     """
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for key, values in sorted(changes.items()):
+    for key, values in sorted(changes.items(), key=lambda change: change[0].id):
         if values:
             row: dict[str, Any] = dict(values)
             at = {"of_cluster": cluster_uid, "of_key": key.id, "of_application": application_id}
             alike[tuple(sorted(row))].append({**at, **{f"new_{name}": row[name] for name in row}})
+    if len(alike) > 1:
+        _lock(db, cluster_uid, application_id, changes)
     for names, rows in alike.items():
         db.execute(_saving(names), rows)
+
+
+def _lock(db: Connection, cluster_uid: str, application_id: int, keys: Iterable[Key]) -> None:
+    """Lock some rows of an application in key order, where the database has locks of rows."""
+    if db.dialect.name == "sqlite":
+        return
+    for some in chunks(_ids(keys)):
+        rows = select(managed.c.key_id).where(managed.c.cluster_uid == cluster_uid, managed.c.key_id.in_(some))
+        rows = rows.where(managed.c.application_id == application_id).order_by(managed.c.key_id)
+        db.execute(rows.with_for_update())
 
 
 def move_many(db: Connection, cluster_uid: str, keys: Iterable[Key], giver: int, taker: int) -> list[str]:
