@@ -1,8 +1,10 @@
 # Two commands for a newcomer: `make demo` and `make test`. Everything they need beside Python, git and make they fetch.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
+# Some machines switch compiled files off: then every process, and every run of the tests, would compile all code again.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help env check test demo demo-stop bench system lint docs helm clean
+.PHONY: help env check style types layers units test demo demo-stop bench system lint docs helm clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -12,13 +14,23 @@ env: .venv/.ready ## the Python environment in .venv, from the lock file
 	@bash deploy/environment.sh
 	@touch $@
 
-lint: env
+style: env
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check -q .
-	@.venv/bin/mypy
-	@.venv/bin/lint-imports
 
-check: lint ## style, types, layers and unit tests, within a minute
-	@$(PYTHON) -m pytest tests/unit -q -x -n 2
+types: env
+	@.venv/bin/mypy
+
+layers: env
+	@PYTHONPATH=. .venv/bin/lint-imports
+
+# Without plugins that unit tests do not use: pytest would rewrite and load all of their code in each of its processes.
+units: env
+	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON) -m pytest tests/unit -q -x -n 2 -p xdist -p pytest_timeout -p _hypothesis_pytestplugin
+
+lint: style types layers
+
+check: env ## style, types, layers and unit tests, within a minute
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line style types layers units
 
 system: env
 	@bash deploy/system.sh
