@@ -6,6 +6,7 @@ them: those of registered repositories that the project may read, and no others.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from driftline.access.projects import source_allowed
 from driftline.adapters.store import repositories
@@ -28,33 +29,44 @@ class Cold(Temporary):
 
 @dataclass
 class Pantry:
-    """Supplies the charts that one application's charts depend on. `fast`: only what is here already."""
+    """Supplies the charts that one application's charts depend on, each the same however often it is asked for.
+
+    `fast`: only what is here already. `anew`: ranges are looked up again, however fresh the last look is.
+    """
 
     edges: Edges
     app: Application
     fast: bool
+    anew: bool = False
+    _found: dict[Need, Supply] = field(default_factory=dict, init=False)
     _rows: Sequence[RepositoryRow] | None = field(default=None, init=False)
 
     def supply(self, need: Need) -> Supply:
         """The chart of a need, pulled once. Raises Cold if it has to be pulled and that is not for now."""
-        charts = self.edges.charts
         try:
-            access = self._access(need)
-            if need.exact:
-                found = charts.known(access, need.name, need.version)
-            else:
-                found = charts.chosen(access, need.name, need.version, charts.settings.range_age)
-            if found is None and self.fast:
-                raise Cold(f"{need}: is pulled by a worker for slow work")
-            if found is None:
-                found = (charts.pull if need.exact else charts.choose)(access, need.name, need.version)
-            return Supply(found.version, found.digest, charts.tree(found.digest))
+            # Asked for by the key and again by the render: both have to mean the same content.
+            if need not in self._found:
+                self._found[need] = self._supplied(need)
+            return self._found[need]
         except Cold:
             raise
         except Temporary as error:
             raise Temporary(f"{need}: {error.message}", error.delay) from error
         except Permanent as error:
             raise Permanent(f"{need}: {error.message}") from error
+
+    def _supplied(self, need: Need) -> Supply:
+        charts, access = self.edges.charts, self._access(need)
+        if need.exact:
+            found = charts.known(access, need.name, need.version)
+        else:
+            age = timedelta(0) if self.anew else charts.settings.range_age
+            found = charts.chosen(access, need.name, need.version, age)
+        if found is None and self.fast:
+            raise Cold(f"{need}: is pulled by a worker for slow work")
+        if found is None:
+            found = (charts.pull if need.exact else charts.choose)(access, need.name, need.version)
+        return Supply(found.version, found.digest, charts.tree(found.digest))
 
     def _access(self, need: Need) -> RepositoryAccess:
         """How to reach the repository of a need: as the registered one whose URL covers it, else as anybody."""

@@ -139,8 +139,9 @@ def wish(
         for row, each, source, found in zip(repositories, credentials, app.sources, revisions, strict=True)
     ]
     named = {source.ref: tree for source, tree in zip(app.sources, trees, strict=True) if source.ref}
+    pantry = Pantry(edges, app, fast, known.anew)
     requests = [
-        RenderRequest(app, source, tree, named, target.version, target.api_versions, Pantry(edges, app, fast))
+        RenderRequest(app, source, tree, named, target.version, target.api_versions, pantry)
         for source, tree in zip(app.sources, trees, strict=True)
         if has_manifests(source)
     ]

@@ -203,6 +203,10 @@ def test_leftovers_of_killed_processes_and_unused_repositories_go(
     os.utime(place, (then, then))
     report = charts.housekeeping()
     assert (report.leftovers, report.repositories) == (1, 1)
+    charts.pull(access, "redis", "1.0.0")
+    (place,) = [path for path in (tmp_path / "kept" / "repositories").iterdir() if path.is_dir()]
+    os.utime(place, (then, then))
+    assert charts.known(access, "redis", "1.0.0") and charts.housekeeping().repositories == 0
     assert charts.versions(access, "redis") == ("1.0.0",)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from driftline.access.projects import Project
 from driftline.adapters.charts import Charts, ChartSettings
 from driftline.adapters.render.local import DirectoryTree
 from driftline.adapters.render.renderers import Renderers
@@ -19,6 +20,7 @@ from driftline.adapters.store.engine import Store
 from driftline.adapters.store.repositories import NewRepository
 from driftline.desired.dependencies import Need
 from driftline.desired.urls import normalise
+from driftline.flow import dependencies
 from driftline.flow.access import seal_repository
 from driftline.flow.assemble import make_edges
 from driftline.flow.dependencies import Cold, Pantry
@@ -136,6 +138,20 @@ def test_without_a_lock_the_highest_version_that_fits_is_taken_and_stays(kitchen
     assert versions(kitchen.render())["shop-redis"] == "1.1.0" and len(host.requests) == asked
 
 
+def test_a_hard_refresh_looks_for_the_highest_version_again(kitchen: Kitchen, host: ChartHost) -> None:
+    host.publish("redis", "1.0.0")
+    kitchen.chart(on(host))
+    kitchen.render()
+    host.publish("redis", "1.1.0")
+    asked = request(DirectoryTree(kitchen.root))
+    anew = replace(asked, charts=Pantry(kitchen.edges, SHOP, fast=False, anew=True))
+    key = kitchen.renderers.inputs(anew).key
+    host.publish("redis", "1.2.0")
+    found = kitchen.renderers.render(anew)
+    assert versions(found)["shop-redis"] == "1.1.0" and found.inputs.key == key
+    assert kitchen.key() == key and versions(kitchen.render())["shop-redis"] == "1.1.0"
+
+
 def test_a_lock_that_helm_made_for_other_dependencies_is_not_used(kitchen: Kitchen, host: ChartHost) -> None:
     host.publish("redis", "1.0.0")
     kitchen.chart(on(host), lock=True)
@@ -193,6 +209,25 @@ def test_credentials_of_the_longest_registered_url_are_used_and_nobody_elses(any
         anywhere.chart(on(private), on(public, "web"))
         assert set(versions(anywhere.render())) == {"shop-app", "shop-redis", "shop-web"}
         assert private.authorizations() == {basic()} and public.authorizations() == {""}
+
+
+def test_a_project_lends_only_the_credentials_of_its_own_sources(
+    kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ChartHost(tmp_path / "private", login=basic()) as private:
+        private.publish("redis", "1.0.0")
+        kitchen.register(
+            RepositoryAccess(private.repository, kind="helm", username=USER, password=PASSWORD), name="ours"
+        )
+        kitchen.chart(on(private))
+        team = Project("default", source_repos=("https://git.example/team/*",))
+        monkeypatch.setattr(dependencies, "project_of", lambda *_: team)
+        with pytest.raises(Permanent, match="authentication failed"):
+            kitchen.render()
+        assert private.authorizations() == {""}
+        kitchen.chart({"name": "redis", "version": "1.0.0", "repository": "@ours"})
+        with pytest.raises(Permanent, match="no repository of the name 'ours' is registered for project"):
+            kitchen.render()
 
 
 def test_a_registered_name_stands_for_its_url(kitchen: Kitchen, host: ChartHost) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -102,8 +102,9 @@ class Charts:
 
     def known(self, access: RepositoryAccess, chart: str, version: str) -> Chart | None:
         """What `pull` gave for this version before, if it is still here. No network."""
-        held = _notes(self._place(access), _PULLED).get(f"{chart} {version}")
-        return self._archives.chart(held) if held else None
+        place = self._place(access)
+        held = _notes(place, _PULLED).get(f"{chart} {version}")
+        return self._used(place, held) if held else None
 
     def choose(self, access: RepositoryAccess, chart: str, wanted: str) -> Chart:
         """Have the highest version of a range here. What was chosen before serves while the host is away.
@@ -129,10 +130,11 @@ class Charts:
 
     def chosen(self, access: RepositoryAccess, chart: str, wanted: str, age: timedelta | None) -> Chart | None:
         """What `choose` gave for this range, at most `age` ago, if it is still here. No network."""
-        held = _notes(self._place(access), _CHOSEN).get(f"{chart} {wanted}")
+        place = self._place(access)
+        held = _notes(place, _CHOSEN).get(f"{chart} {wanted}")
         if held is None or (age is not None and held[1] < time.time() - age.total_seconds()):
             return None
-        return self._archives.chart(held[0])
+        return self._used(place, held[0])
 
     def contains(self, digest: str) -> bool:
         """Whether a chart can be read without its repository."""
@@ -226,6 +228,11 @@ class Charts:
 
     def _place(self, access: RepositoryAccess) -> Place:
         return self._places.of(access, access.url.rstrip("/"))
+
+    def _used(self, place: Place, digest: str) -> Chart | None:
+        with suppress(FileNotFoundError):
+            place.touch()
+        return self._archives.chart(digest)
 
     def _note(self, place: Place, name: str, key: str, value: Any) -> None:
         """Change one entry of a file of JSON, and mark the repository as used."""
