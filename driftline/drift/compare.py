@@ -5,6 +5,7 @@ cannot be told from here is a suspect, and a dry run has to tell (`judge`).
 """
 
 from driftline.drift.authors import Authors
+from driftline.drift.clientside import compare_client_side
 from driftline.drift.context import Context
 from driftline.drift.dropped import still_there
 from driftline.drift.fields import Claims, FieldSet, claims_of, owned_by
@@ -30,6 +31,8 @@ def compare(desired: Object, live: Object | None, context: Context) -> Verdict:
     assert live is not None
     sifted = sift(desired, live, None, context)
     claims = claims_of(desired, context.type)
+    if claims.duplicates:
+        return compare_client_side(desired, live, context, claims)
     found = list(differences(sifted.desired, sifted.live, context.type))
     claimed = sifted.fields(claims.fields)
     owned = owned_by(live, context.manager)
@@ -53,8 +56,6 @@ def _doubt(claims: Claims, found: list[Difference], context: Context, held_as: s
         return "no schema for this kind"
     if claims.unknown:
         return f"fields unknown to the schema: {names(claims.unknown)}"
-    if claims.duplicates:
-        return f"items whose key occurs twice: {names(claims.duplicates)}"
     if claims.nulls:
         return f"null is not the same as absent: {names(claims.nulls)}"
     if held_as not in ("", api_version):

@@ -31,6 +31,7 @@ _REFUSED: Final = {
     Refusal.NAMESPACE_MISSING: VerdictState.NAMESPACE_MISSING,
     Refusal.NAMESPACE_TERMINATING: VerdictState.NAMESPACE_MISSING,
     Refusal.UNAPPLICABLE: VerdictState.UNAPPLICABLE,
+    Refusal.NO_APPLY: VerdictState.UNAPPLICABLE,
 }
 
 

@@ -47,12 +47,12 @@ def content(body: Body) -> dict[str, Any]:
 def differences(desired: Body, live: Body, type_: Type | None) -> Iterator[Difference]:
     """Every place that `desired` sets and where `live` is not the same: the rule of the local comparison."""
     # Live against itself as prediction: then a difference is where desired and live are apart.
-    return _Walk(two_way=True).value(content(desired), content(live), NOTHING, type_ or DEDUCED, ())
+    return Walk(two_way=True).value(content(desired), content(live), NOTHING, type_ or DEDUCED, ())
 
 
 def moved(desired: Body, live: Body, predicted: Body, type_: Type | None) -> Iterator[Difference]:
     """Every place that `desired` sets and where an apply would change `live` into `predicted`."""
-    return _Walk(two_way=False).value(content(desired), content(live), content(predicted), type_ or DEDUCED, ())
+    return Walk(two_way=False).value(content(desired), content(live), content(predicted), type_ or DEDUCED, ())
 
 
 def overridden(desired: Body, predicted: Body, type_: Type | None) -> Iterator[Path]:
@@ -60,7 +60,7 @@ def overridden(desired: Body, predicted: Body, type_: Type | None) -> Iterator[P
     return (each.path for each in _overridden(content(desired), content(predicted), type_ or DEDUCED, ()))
 
 
-class _Walk:
+class Walk:
     """One pass. Two-way compares desired with live; three-way live with predicted, where desired sets something."""
 
     def __init__(self, two_way: bool) -> None:

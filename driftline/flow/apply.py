@@ -11,7 +11,9 @@ from itertools import groupby
 
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.drift.adoption import migration
+from driftline.drift.clientside import CLIENT_MANAGER, NOTE, merged, why_client_side
 from driftline.drift.collisions import list_patch
+from driftline.drift.fields import FieldSet
 from driftline.drift.leftovers import release_patch, removal_patch
 from driftline.drift.schema import Type
 from driftline.model.cluster import ApiRefused, Applied, ClusterUnreachable, Kinds, Refusal, Resource
@@ -23,6 +25,9 @@ from driftline.model.plan import Action, Change, Op
 from driftline.model.sync import ObjectResult, ResultStatus
 
 BATCH = 16
+
+ATTEMPTS = 3
+"""How often a whole object is put together anew when it changes meanwhile."""
 
 EXISTS = "exists already"
 """Marks the result of a create that met an object: it is looked at by name, and planned again."""
@@ -38,6 +43,7 @@ class Written:
     refusal: Refusal | None = None
     going: bool = False
     """An older object is on its way out and has to be gone first: no result yet, come back soon."""
+    client_side: bool = False
     away: ClusterUnreachable | None = None
     """The cluster gave no answer: whether it was written is unknown."""
 
@@ -57,6 +63,10 @@ class Writer:
     """The schema of an object's kind, for finding leftovers in keyed lists."""
     left_behind: Callable[[Key, Object], Sequence[FieldDrift]] = lambda key, answer: ()
     """What Git dropped and the answer to an apply still shows, held by others."""
+    last: Callable[[Key], FieldSet] = lambda key: FieldSet()
+    """What we wrote last of an object, for one that cannot be applied."""
+    was_put: Callable[[Key], bool] = lambda key: False
+    """Whether an object was written as a whole before: then our apply takes over what that write holds."""
     managers: Mapping[Key, str] = field(default_factory=dict)
     """Objects that are applied by another field manager than ours: namespaces made on request."""
 
@@ -96,19 +106,25 @@ class Writer:
             return _done(change, Applied(self.cluster.create(resource, body, dry_run=self.dry_run).body, True))
         if change.op is Op.RECREATE:
             return self._recreate(change, resource, body)
-        if change.op is Op.ADOPT:
+        if change.op is Op.ADOPT or (self.was_put(change.key) and not why_client_side(body, self.types(body))):
             self._migrate(change, resource)
         applied = self._apply(change, resource, body)
-        if not self.dry_run and (left := change.leftovers or self.left_behind(change.key, applied.body)):
+        if self.dry_run or applied.client_side:
+            return _done(change, applied)
+        if left := change.leftovers or self.left_behind(change.key, applied.body):
             applied = self._remove_leftovers(change, left, resource, body, applied)
         return _done(change, applied)
 
     def _apply(self, change: Change, resource: Resource, body: Object) -> Applied:
         """Apply; if hand-made items in Git's lists make the result invalid, put those lists back first."""
         manager = self.managers.get(change.key, MANAGER)
+        if why_client_side(body, self.types(body)):
+            return self._put(change, resource, body)
         try:
             return self.cluster.apply(resource, body, manager=manager, uid=change.uid, dry_run=self.dry_run)
         except ApiRefused as refused:
+            if refused.refusal is Refusal.NO_APPLY:
+                return self._put(change, resource, body)
             if refused.refusal is not Refusal.INVALID or self.dry_run or change.op is not Op.UPDATE:
                 raise
             key = change.key
@@ -118,6 +134,33 @@ class Writer:
                 raise
             self.cluster.json_patch(resource, key.namespace, key.name, patch)
         return self.cluster.apply(resource, body, manager=manager, uid=change.uid)
+
+    def _put(self, change: Change, resource: Resource, body: Object) -> Applied:
+        """Update three ways and write the whole, only onto the object and version that was read."""
+        key = change.key
+        for attempt in range(ATTEMPTS):
+            live = self.cluster.get(resource, key.namespace, key.name)
+            if live is None or (change.uid and live["metadata"]["uid"] != change.uid):
+                raise ApiRefused(f"{key}: another object, or none, is in its place; looking again", Refusal.CONFLICT)
+            whole = merged(body, live, self.last(key), self.types(body))
+            try:
+                applied = self.cluster.replace(resource, whole, manager=CLIENT_MANAGER, dry_run=self.dry_run)
+            except ApiRefused as refused:
+                if refused.refusal is not Refusal.CONFLICT or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return replace(applied, client_side=True)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _post(self, change: Change, resource: Resource, body: Object) -> Written:
+        """Create what cannot be applied."""
+        try:
+            applied = self.cluster.create(resource, body, manager=CLIENT_MANAGER, dry_run=self.dry_run)
+        except ApiRefused as refused:
+            if refused.refusal is not Refusal.EXISTS:
+                raise
+            return _met(change)
+        return _done(change, replace(applied, client_side=True))
 
     def _remove_leftovers(
         self, change: Change, left: Sequence[FieldDrift], resource: Resource, body: Object, applied: Applied
@@ -138,11 +181,15 @@ class Writer:
 
     def _create(self, change: Change, resource: Resource, body: Object) -> Written:
         """A create must create. An object that is there after all is looked at first, then planned again."""
+        if why_client_side(body, self.types(body)):
+            return self._post(change, resource, body)
         # Not forced: another manager's different value is a conflict, so nothing of a foreign object is overwritten.
         try:
             manager = self.managers.get(change.key, MANAGER)
             applied = self.cluster.apply(resource, body, manager=manager, force=False, dry_run=self.dry_run)
         except ApiRefused as refused:
+            if refused.refusal is Refusal.NO_APPLY:
+                return self._post(change, resource, body)
             if refused.refusal is not Refusal.CONFLICT:
                 raise
             message = f"{change.key}: {EXISTS} with other values ({refused.message})"
@@ -150,8 +197,7 @@ class Writer:
         if not applied.created and change.key in self.managers:
             return _done(change, applied)
         if not applied.created:
-            message = f"{change.key}: {EXISTS}; looking at it before taking it over"
-            return Written(change, _failed(change, message, retryable=True), applied.body, Refusal.EXISTS)
+            return _met(change, applied.body)
         return _done(change, applied)
 
     def _migrate(self, change: Change, resource: Resource) -> None:
@@ -159,7 +205,7 @@ class Writer:
         if self.dry_run:
             return
         live = self.cluster.get(resource, change.key.namespace, change.key.name)
-        patch = migration(live, self.adopt) if live else None
+        patch = migration(live, self.adopt | {CLIENT_MANAGER}) if live else None
         if patch:
             self.cluster.json_patch(resource, change.key.namespace, change.key.name, patch)
 
@@ -244,8 +290,14 @@ _ACTIONS = {
 def _done(change: Change, applied: Applied) -> Written:
     action = _ACTIONS[change.op]
     uid = str((applied.body.get("metadata") or {}).get("uid", ""))
-    result = ObjectResult(change.key, ResultStatus.SYNCED, action, f"{action}", uid=uid)
-    return Written(change, result, applied.body)
+    words = f"{action} ({NOTE})" if applied.client_side else f"{action}"
+    result = ObjectResult(change.key, ResultStatus.SYNCED, action, words, uid=uid)
+    return Written(change, result, applied.body, client_side=applied.client_side)
+
+
+def _met(change: Change, body: Object | None = None) -> Written:
+    message = f"{change.key}: {EXISTS}; looking at it before taking it over"
+    return Written(change, _failed(change, message, retryable=True), body, Refusal.EXISTS)
 
 
 def _failed(change: Change, message: str, retryable: bool) -> ObjectResult:

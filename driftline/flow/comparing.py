@@ -7,6 +7,7 @@ from datetime import datetime
 from driftline.adapters.cluster.cluster import Cluster
 from driftline.adapters.store.live import LiveRow
 from driftline.adapters.store.objects import ObjectRow, ObjectState
+from driftline.drift.clientside import compare_client_side
 from driftline.drift.collisions import list_patch
 from driftline.drift.compare import compare, judge, judge_refusal
 from driftline.drift.context import Context
@@ -146,6 +147,8 @@ class Comparer:
                 )
                 return self._settled_leftovers(judge(desired, live, answer.body, context), live, resource, context)
             except ApiRefused as refused:
+                if refused.refusal is Refusal.NO_APPLY:
+                    return compare_client_side(desired, live, context)
                 if refused.refusal is Refusal.INVALID and self._can_put_back(key, desired, live, resource):
                     return replace(compare(desired, live, context), state=VerdictState.DRIFTED, reason=IN_THE_WAY)
                 if refused.refusal is not Refusal.CONFLICT or attempt == 2:

@@ -7,6 +7,7 @@ from typing import Any
 
 from driftline.adapters.store import applications, objects
 from driftline.adapters.store.objects import ObjectRow
+from driftline.drift.clientside import repeats, why_client_side
 from driftline.flow.children import is_child, itself, seen_children, seen_itself
 from driftline.flow.edges import Edges
 from driftline.flow.looking import Look, comparer_for
@@ -85,6 +86,7 @@ def plan_input(edges: Edges, found: Look, ask: Ask) -> PlanInput:
         verdicts=found.compared.verdicts,
         owned={key: owned_row(row) for key, row in found.situation.owned.items()},
         live=live,
+        client_side=_client_side(edges, found),
         others=_others(edges, found) if ask.check_owners else {},
         hooks=tuple(Wanted(body, "") for body in found.wish.desired.hooks),
         options=PlanOptions(
@@ -109,6 +111,16 @@ def plan_input(edges: Edges, found: Look, ask: Ask) -> PlanInput:
             started_at=ask.started_at,
         ),
     )
+
+
+def _client_side(edges: Edges, found: Look) -> Mapping[Key, str]:
+    """Of what Git has changed, the objects that cannot be applied server-side, and why."""
+    comparer = comparer_for(edges, found.situation, found.view)
+    bodies = {key: found.wanted[key].body for key in found.behind if not is_child(key)}
+    why = {
+        key: why_client_side(body, comparer.context(body, None).type) for key, body in bodies.items() if repeats(body)
+    }
+    return {key: words for key, words in why.items() if words}
 
 
 def owned_row(row: ObjectRow) -> Owned:

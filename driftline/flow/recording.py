@@ -6,7 +6,7 @@ from driftline.adapters.store import drifts, jobs, live, objects, syncs
 from driftline.adapters.store.objects import ObjectChanges, ObjectState
 from driftline.adapters.store.syncs import Step
 from driftline.drift.dropped import remember
-from driftline.drift.fields import FieldSet, owned_by
+from driftline.drift.fields import FieldSet, fields_of, owned_by
 from driftline.drift.projection import owned_digest
 from driftline.flow import observe
 from driftline.flow.apply import Written
@@ -132,6 +132,10 @@ def _applied(written: Written, run: Run) -> FieldSet:
     """What our apply holds, and what it left behind: fields that Git dropped and others still have."""
     body, key = written.body, written.change.key
     assert body is not None
+    if written.client_side:
+        desired = run.found.wanted[key].body
+        context = comparer_for(run.edges, run.situation, run.found.view).context(desired, None)
+        return fields_of(desired, context.type)
     before = run.found.compared.bodies.get(key)
     if before is None or written.change.op is Op.CREATE:
         owned = owned_by(body)

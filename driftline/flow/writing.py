@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from driftline.adapters.store import jobs, syncs
+from driftline.drift.clientside import put_before
 from driftline.drift.fields import FieldSet, owned_by
 from driftline.drift.judge import judge
 from driftline.flow.apply import Writer, Written
@@ -132,8 +133,15 @@ def _writer(run: Run) -> Writer:
         run.ask.dry_run,
         lambda body: run.edges.schemas.type_of(reader.cluster, str(body["apiVersion"]), str(body["kind"])),
         lambda key, answer: _left_behind(run, key, answer),
+        lambda key: _applied_last(run, key),
+        lambda key: put_before(run.found.compared.bodies.get(key)),
         managers,
     )
+
+
+def _applied_last(run: Run, key: Key) -> FieldSet:
+    row = run.situation.owned.get(key)
+    return FieldSet.parse(row.applied_fields) if row is not None and row.applied_fields is not None else FieldSet()
 
 
 def _left_behind(run: Run, key: Key, answer: Object) -> Sequence[FieldDrift]:

@@ -63,6 +63,8 @@ class Applied:
     created: bool
     warnings: tuple[str, ...] = ()
     """What the API server remarked: a deprecated version, an unknown field that it dropped."""
+    client_side: bool = False
+    """Written as a whole, because it could not be applied."""
 
 
 class Refusal(StrEnum):
@@ -80,6 +82,8 @@ class Refusal(StrEnum):
     NAMESPACE_MISSING = "namespace missing"
     NAMESPACE_TERMINATING = "namespace terminating"
     UNAPPLICABLE = "cannot be applied"
+    NO_APPLY = "no server-side apply"
+    """The API has none: such an object is written as a whole."""
     TOO_LARGE = "too large"
     UNAUTHORIZED = "unauthorized"
 

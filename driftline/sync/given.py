@@ -108,5 +108,7 @@ class PlanInput:
     """
     others: Mapping[Key, str] = field(default_factory=dict)
     """Keys that another application of ours claims, and its name."""
+    client_side: Mapping[Key, str] = field(default_factory=dict)
+    """Objects that cannot be applied server-side, and why: the plan says so."""
     hooks: tuple[Wanted, ...] = ()
     options: PlanOptions = PlanOptions()

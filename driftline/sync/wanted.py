@@ -58,7 +58,7 @@ class _Case:
             desired_digest=self.wanted.digest,
             uid=self.uid if uid is None else uid,
             rank=rank(self.key.kind),
-            reason=reason or (verdict.reason if verdict else ""),
+            reason=reason or (verdict.reason if verdict else "") or self.given.client_side.get(self.key, ""),
             fields=verdict.fields if verdict else (),
             leftovers=verdict.leftovers if verdict else (),
         )

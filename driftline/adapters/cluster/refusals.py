@@ -215,7 +215,7 @@ def _unprocessable(call: Call, answer: Answer) -> Failure | None:
 
 def _unapplicable(call: Call, answer: Answer) -> Failure | None:
     if answer.code in (405, 415) and call.verb == "apply":
-        return ApiRefused(f"{call}: its API has no server-side apply", Refusal.UNAPPLICABLE)
+        return ApiRefused(f"{call}: its API has no server-side apply", Refusal.NO_APPLY)
     if answer.code != 500 or not any(text in answer.message for text in _UNTYPED):
         return None
     field = _TYPED_FIELD.search(answer.message)
