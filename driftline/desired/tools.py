@@ -29,8 +29,9 @@ def choose(source: Source, names: Iterable[str]) -> Tool:
     Raises Permanent for a config management plugin.
     """
     if source.plugin is not None:
+        name = source.plugin.get("name") or "(found by its files)"
         raise Permanent(
-            f"{source.repo_url} {source.path}: config management plugins are not run here; "
+            f"{source.repo_url} {source.path}: plugin {name}: config management plugins are not run here; "
             "commit what the plugin generates, or use Kustomize, Helm or Jsonnet"
         )
     if source.helm is not None or source.chart:

@@ -42,9 +42,18 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
             former.go_on(edges, situation, sync)
     elif situation.cluster is None:
         _no_cluster(edges, situation)
+    elif situation.app.left_alone and situation.sync is None:
+        _leave_alone(edges, situation)
     else:
         _look(edges, situation)
     return ()
+
+
+def _leave_alone(edges: Edges, situation: Situation) -> None:
+    """Its declaration asks for no look. What is known of it ages, and no verdict of it comes due."""
+    with edges.store.write() as db:
+        applications.set_status(db, situation.row.id, verdict_until=None)
+        jobs.finish(db, situation.job)
 
 
 def _look(edges: Edges, situation: Situation) -> None:

@@ -18,7 +18,7 @@ from driftline.flow.former import KIND as FORMER
 from driftline.flow.memory import Memory, pin_json
 from driftline.flow.situation import parsed
 from driftline.flow.subjects import app_request, fetch_request, hints
-from driftline.model.application import Application
+from driftline.model.application import SKIP, Application
 from driftline.model.errors import Permanent
 from driftline.model.objects import Key
 from driftline.model.revisions import short
@@ -280,6 +280,8 @@ def _create(
 ) -> int:
     if row.deleting:
         raise Permanent(f"Application {row.name}: is being deleted")
+    if parsed(row).left_alone:
+        raise Permanent(f"Application {row.name}: its annotation {SKIP} forbids operations; take it away first")
     # A prune in a former cluster that waits for a person makes room, and is planned anew afterwards.
     syncs.give_way(db, row.id, FORMER)
     sync_id = syncs.create(

@@ -7,7 +7,7 @@ from typing import Any
 
 from driftline.formats.fields import Fields
 from driftline.formats.sources import TOOLS, read_sources
-from driftline.model.application import Application, Automated, Destination, IgnoreRule, Retry
+from driftline.model.application import SKIP, Application, Automated, Destination, IgnoreRule, Retry
 from driftline.model.errors import Permanent
 from driftline.model.objects import Object, group_of, key_of
 from driftline.model.plan import Problem
@@ -72,6 +72,8 @@ def application(document: Object) -> Application:
         warnings=(),
         **_policy(spec.section("syncPolicy"), warnings),
     )
+    if found.left_alone:
+        warnings.append(f"metadata.annotations[{SKIP}]: nothing is compared or synced until it is taken away")
     metadata.text("namespace")
     metadata.finish()
     spec.finish()

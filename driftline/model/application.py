@@ -7,6 +7,8 @@ from typing import Any
 
 from driftline.model.objects import Object
 
+SKIP = "argocd.argoproj.io/skip-reconcile"
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -175,6 +177,11 @@ class Application:
     finalizers: tuple[str, ...] = ()
     document: Object = field(default_factory=dict, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether its annotation asks us to keep our hands off: no look, no sync (RFR-05)."""
+        return self.annotations.get(SKIP, "") in ("1", "t", "T", "true", "True", "TRUE")
 
     def option(self, name: str, default: str = "") -> str:
         """The value of a `Key=value` sync option; the last one wins."""

@@ -73,6 +73,7 @@ def test_pushes_that_are_announced_in_the_wrong_order(world: World, crew: Team) 
     crew.delete()
 
 
+@pytest.mark.covers("WH-07")
 def test_a_burst_of_pushes_ends_with_the_last(world: World, crew: Team) -> None:
     """Each push but the first meets the job of the one before it."""
     crew.push({"app/cm.json": config_map("a", v="0")})

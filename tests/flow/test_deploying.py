@@ -31,6 +31,7 @@ def test_a_push_is_applied_and_recorded(here: Installation) -> None:
     assert [each.revisions for each in here.syncs(name)] == [[second], [first]]
 
 
+@pytest.mark.covers("WH-05", "WH-06")
 def test_a_commit_costs_only_the_application_that_it_touches(here: Installation) -> None:
     here.push({f"app{n}/all.yaml": manifests(config(f"conf{n}", a="1")) for n in range(5)})
     names = [here.declare(path=f"app{n}") for n in range(5)]

@@ -58,6 +58,7 @@ def test_a_repository_that_is_away_is_told_once_and_when_it_is_back(gone_host: I
     assert here.alerts("on-repository-unreachable") == [("on-repository-unreachable", subject, False)]
 
 
+@pytest.mark.covers("RFR-06")
 def test_a_fetch_that_fails_changes_nothing(here: Installation) -> None:
     here.push({"app/all.yaml": manifests(config("one", a="1"))})
     name = here.declare()

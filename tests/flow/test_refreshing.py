@@ -1,16 +1,23 @@
-"""A person asks for a look: at the cluster anew, or with a new render as well."""
+"""When an application is looked at again: in time, because its objects changed, because a person asks, or never."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from deploy.localcluster.build import helm
 from driftline.adapters.git import Fetched
 from driftline.adapters.render.request import Rendered, RenderRequest
-from driftline.flow import operate
+from driftline.adapters.store import clusters
+from driftline.flow import declare, observe, operate, tick
+from driftline.flow.operate import SyncRequest
 from driftline.model.access import RepositoryAccess
-from tests.flow.installation import Installation
+from driftline.model.application import SKIP
+from driftline.model.errors import Permanent
+from driftline.model.objects import Key, Object
+from tests.flow.installation import Installation, config, deployment, manifests
+from tests.kit.cluster import eventually
 
 CHART = {"app/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "app/values.yaml": "a: '1'\n"}
 PLAIN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {a: %s}\n"
@@ -93,6 +100,7 @@ def test_a_plain_application_is_rendered_anew_as_well(small: Installation, monke
     assert small.status(name) == ("Synced", "Healthy")
 
 
+@pytest.mark.covers("WH-07")
 def test_a_storm_of_deliveries_without_news_is_answered_by_a_few_fetches(small: Installation) -> None:
     small.push({"app/one.yaml": PLAIN % "'1'"})
     small.declare()
@@ -119,3 +127,140 @@ def test_a_storm_of_deliveries_without_news_is_answered_by_a_few_fetches(small: 
         patched.setattr(small.edges.mirrors, "fetch", meanwhile)
         assert small.settle() == 2, "it was announced while it was fetched, so it is fetched again"
     assert len(paused) == 1
+
+
+@pytest.mark.covers("RFR-01")
+def test_a_push_that_nobody_announced_is_found_in_time(small: Installation) -> None:
+    small.push({"app/one.yaml": PLAIN % "'1'"})
+    name = small.declare()
+    small.settle()
+    commit = small.push({"app/one.yaml": PLAIN % "'2'"})
+    tick.tick(small.edges)
+    small.hurry(2)
+    assert small.app(name).revisions != [commit], "the repository was fetched a moment ago"
+    small.clock.ahead += small.edges.settings.poll_interval + timedelta(seconds=1)
+    tick.tick(small.edges)
+    small.hurry(2)
+    assert small.app(name).revisions == [commit] and small.status(name)[0] == "Synced"
+
+
+def watched(here: Installation, kind: str, key: Key) -> Object:
+    """What a watch reports of an object; it is taken in."""
+    body = here.hands.get(kind, here.namespace, key.name)
+    assert body is not None
+    with here.store.read() as db:
+        [row] = clusters.everything(db)
+    observe.observe(here.edges, row, [observe.Seen(key, body)])
+    return body
+
+
+@pytest.mark.covers("RFR-03")
+def test_a_changed_object_brings_a_look_that_asks_git_nothing(small: Installation) -> None:
+    small.push({"app/one.yaml": PLAIN % "'1'"})
+    name = small.declare(automated=None)
+    operate.request_sync(small.edges, name, SyncRequest(), "dana")
+    small.settle()
+    assert small.status(name)[0] == "Synced"
+    small.hands.merge_patch("v1/configmaps", small.namespace, "one", {"data": {"a": "by hand"}})
+    asked = len(small.host.requests)
+    watched(small, "v1/configmaps", Key("", "ConfigMap", small.namespace, "one"))
+    small.hurry(2)
+    assert small.status(name)[0] == "OutOfSync"
+    assert len(small.host.requests) == asked
+
+
+@pytest.mark.covers("RFR-04")
+def test_what_is_not_ours_brings_no_look_and_health_is_taken_in_without_one(small: Installation) -> None:
+    small.push({"app/all.yaml": manifests(deployment("web", replicas=0), config("one", a="1"))})
+    name = small.declare()
+
+    def rested() -> bool:
+        small.look(name, fresh=True)
+        small.settle()
+        return small.status(name) == ("Synced", "Healthy")
+
+    eventually(rested, 30)
+    looked = small.app(name).checked_at
+    key = Key("apps", "Deployment", small.namespace, "web")
+    other = {"metadata": {"annotations": {"someone.example/else": "x"}}}
+    small.hands.merge_patch("apps/v1/deployments", small.namespace, "web", other)
+    body = watched(small, "apps/v1/deployments", key)
+    assert body["metadata"]["annotations"]["someone.example/else"] == "x"
+    assert small.settle() == 0 and small.app(name).checked_at == looked
+    with small.store.read() as db:
+        [row] = clusters.everything(db)
+    worse = {**body, "spec": {**body["spec"], "replicas": 0}, "status": {**body["status"], "unavailableReplicas": 1}}
+    worse["status"]["observedGeneration"] = body["metadata"]["generation"]
+    worse["status"]["conditions"] = [
+        {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow"}
+    ]
+    worse["metadata"] = {**body["metadata"], "resourceVersion": str(int(body["metadata"]["resourceVersion"]) + 1)}
+    observe.observe(small.edges, row, [observe.Seen(key, worse)])
+    assert small.status(name)[1] == "Degraded" and small.app(name).checked_at == looked
+
+
+@pytest.mark.covers("RFR-05")
+def test_an_application_that_is_to_be_left_alone_is_neither_compared_nor_synced(small: Installation) -> None:
+    small.push({"app/one.yaml": PLAIN % "'1'"})
+    name = small.declare()
+    small.settle()
+    document = small.document(name, automated={"prune": True, "selfHeal": True})
+    document["metadata"]["annotations"] = {SKIP: "true"}
+    [outcome] = declare.declare(small.edges, [document], "dana", upsert=True)
+    assert any(SKIP in warning for warning in outcome.warnings)
+    before = small.app(name)
+    small.push({"app/one.yaml": PLAIN % "'2'"})
+    small.hands.merge_patch("v1/configmaps", small.namespace, "one", {"data": {"a": "by hand"}})
+    small.fetch()
+    small.look(name, fresh=True)
+    small.hurry(2)
+    found = small.config("one")
+    assert found is not None and found["data"] == {"a": "by hand"}
+    assert (small.app(name).checked_at, len(small.syncs(name))) == (before.checked_at, 1)
+    with pytest.raises(Permanent, match=f"{SKIP} forbids operations"):
+        operate.request_sync(small.edges, name, SyncRequest(), "dana")
+    small.declare(name, upsert=True)
+    small.settle()
+    found = small.config("one")
+    assert found is not None and found["data"] == {"a": "2"}
+
+
+@pytest.mark.covers("GEN-09", "HOOK-07")
+def test_a_charts_hooks_run_and_what_it_keeps_is_kept(charts: Installation) -> None:
+    notes = "annotations: {helm.sh/%s}"
+    job = (
+        "apiVersion: batch/v1\nkind: Job\n"
+        "metadata: {name: migrate, annotations: {helm.sh/hook: 'pre-install,pre-upgrade'}}\n"
+        "spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: 'tool:1'}]}}}\n"
+    )
+    kept = (PLAIN % "'1'").replace("{name: one}", "{name: kept, " + notes % "resource-policy: keep" + "}")
+    charts.push(
+        {
+            **CHART,
+            "app/templates/one.yaml": PLAIN % "'1'",
+            "app/templates/job.yaml": job,
+            "app/templates/kept.yaml": kept,
+        }
+    )
+    name = charts.declare()
+
+    def done() -> bool:
+        charts.hurry(2)
+        return charts.phases(name) == [("git", "Succeeded")]
+
+    eventually(done, 30)
+    hooks = [each["key"] for each in (charts.syncs(name)[0].results or {}).get("hooks", ())]
+    assert any("migrate" in str(each) for each in hooks)
+    assert f"batch/Job/{charts.namespace}/migrate" not in charts.owned(name), "a hook is no object of the application"
+    charts.push({"app/templates/kept.yaml": None, "app/templates/job.yaml": None})
+    charts.fetch()
+    charts.hurry(2)
+    assert charts.config("kept") is not None and charts.config("one") is not None
+    operate.remove(charts.edges, name, "dana", cascade=True)
+
+    def gone() -> bool:
+        charts.hurry(2)
+        return charts.find(name) is None
+
+    eventually(gone, 30)
+    assert charts.config("kept") is not None and charts.config("one") is None

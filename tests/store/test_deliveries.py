@@ -34,6 +34,7 @@ def test_a_delivery_and_its_jobs_are_two_statements(store: Store) -> None:
         assert [(each.ref, each.repeats) for each in deliveries.recent(db)] == [("refs/heads/main", 0)]
 
 
+@pytest.mark.covers("WH-07")
 def test_the_same_delivery_fifty_times_at_once_is_one(store: Store) -> None:
     with ThreadPoolExecutor(16) as threads:
         receipts = list(

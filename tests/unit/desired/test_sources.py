@@ -56,9 +56,12 @@ def test_a_ref_alone_renders_nothing() -> None:
     assert not renders(Source(GIT, ref="values"))
 
 
-def test_a_plugin_is_refused_with_a_way_out() -> None:
-    with pytest.raises(Permanent, match="config management plugins are not run here; commit what"):
-        choose(Source(GIT, "a", plugin={"name": "x"}), [])
+@pytest.mark.covers("OBJ-07")
+def test_a_plugin_is_refused_by_name_with_a_way_out() -> None:
+    with pytest.raises(Permanent, match=r"plugin tanka: config management plugins are not run here; commit what"):
+        choose(Source(GIT, "a", plugin={"name": "tanka"}), [])
+    with pytest.raises(Permanent, match=r"plugin \(found by its files\): config management"):
+        choose(Source(GIT, "a", plugin={}), [])
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,18 @@ def test_sources_need_distinct_names_and_refs() -> None:
     assert "spec.sources[0].ref: 'x!' may hold letters" in refusal("spec.sources", [ref])
 
 
+@pytest.mark.covers("OBJ-07")
+def test_a_plugins_block_is_kept_as_it_is_and_what_is_new_in_it_too() -> None:
+    block = {
+        "name": "tanka",
+        "env": [{"name": "A", "value": "1"}],
+        "parameters": [{"name": "list", "array": ["x"]}, {"name": "table", "map": {"y": "z"}}],
+        "brandNew": {"a": 1},
+    }
+    app = application(changed("spec.source", {"repoURL": "https://git.example/a", "path": "a", "plugin": block}))
+    assert app.sources[0].plugin == block and app.document["spec"]["source"]["plugin"] == block
+
+
 def test_what_is_not_known_is_kept_and_warned_of() -> None:
     found = changed("spec.source.helm.futureField", {"a": 1})
     found["spec"]["syncPolicy"]["syncOptions"] = ["PruneLast=True", "Bogus=1", "Nonsense"]

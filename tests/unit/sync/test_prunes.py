@@ -62,6 +62,7 @@ def test_prune_confirm_waits_for_a_person() -> None:
     assert str(plan(dropping(approved, live))) == "1 prune apps/Deployment/shop/old"
 
 
+@pytest.mark.covers("GEN-09")
 def test_helms_keep_is_honoured() -> None:
     found = plan(dropping(live=seen("old", annotations={"helm.sh/resource-policy": "keep"})))
     assert found.empty
