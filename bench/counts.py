@@ -12,7 +12,7 @@ from bench.counting.sitecustomize import LABEL, NAMES
 from driftline.adapters.settings import Settings
 
 COUNTING = Path(__file__).parent / "counting"
-ROLES = (("gunicorn", "web"), ("workers.watch", "watch"), ("beat", "beat"), ("workers.supervise", "worker"))
+ROLES = (("gunicorn", "web"), ("workers.start_watch", "watch"), ("beat", "beat"), ("workers.supervise", "worker"))
 
 
 def environment(directory: Path) -> dict[str, str]:

@@ -33,6 +33,7 @@ def tick() -> None:
     """Find what is due and nobody was told of."""
     ticking.tick(_edges())
     tidy(_edges())
+    memory.trim()
 
 
 def _edges() -> Edges:

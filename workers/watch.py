@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from driftline.adapters import memory, metrics
+from driftline.adapters import metrics
 from driftline.adapters.cluster.reflector import Reflectors, Selection, Sink
 from driftline.adapters.settings import read_settings
 from driftline.adapters.store import clusters, hooks, objects
@@ -241,12 +241,7 @@ class Watcher:
 
 def main() -> None:
     """Run until told to stop."""
-    memory.start()
     metrics.setup(read_settings().data_dir / "metrics", "watch")
     edges = edges_of_this_process("watch")
     gc.freeze()
     Watcher(edges).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -10,11 +10,12 @@ import time
 from functools import cache
 from typing import Any
 
-EVERY = 5.0
+EVERY = 10.0
 """Seconds between two times that free memory is given back."""
 
-_ARENAS = -8
-"""M_ARENA_MAX of malloc.h."""
+_MAPPED, _ARENAS = -3, -8
+"""M_MMAP_THRESHOLD and M_ARENA_MAX of malloc.h."""
+_LARGE = 256 * 1024
 _trimmed_at = 0.0
 
 
@@ -22,7 +23,9 @@ def start(arenas: int = 2) -> None:
     """Of a process that runs for long, before it has threads and before it loads most of its code.
 
     All threads share so many heaps: else each of a worker's threads has one of its own, and what one of them frees
-    serves no other. Python holds its lock while it allocates, so that more heaps would be no faster.
+    serves no other. Python holds its lock while it allocates, so that more heaps would be no faster. What is large (a
+    page of a LIST, a render) lies outside of them and is gone when it is freed: glibc would stop to do so after the
+    first one, and each would leave a hole.
 
     Libraries that draw in terminals, where somebody has installed them, are not loaded by structlog and httpx: logs are
     plain lines here, and 5 MB of each process would be for nothing.
@@ -31,6 +34,7 @@ def start(arenas: int = 2) -> None:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     if function := _glibc("mallopt"):
         function(_ARENAS, arenas)
+        function(_MAPPED, _LARGE)
 
 
 def trim() -> None:

@@ -15,7 +15,7 @@ def commands() -> dict[str, list[str]]:
         "web": [*python, "gunicorn", "-c", "python:service.gunicorn_conf", "service.web:app"],
         "worker": [*python, "workers.supervise"],
         "beat": [*python, "celery", "-A", "workers.beat", "beat", "-l", "WARNING"],
-        "watch": [*python, "workers.watch"],
+        "watch": [*python, "workers.start_watch"],
     }
 
 

@@ -41,7 +41,7 @@ def test_processes_are_told_apart_by_their_command() -> None:
     assert counts.role_of("python -P -m workers.supervise") == "worker"
     assert counts.role_of("python -P -m celery -A workers.app beat -l WARNING") == "beat"
     assert counts.role_of("python -P -m gunicorn -c python:service.gunicorn_conf service.web:app") == "web"
-    assert counts.role_of("python -P -m workers.watch") == "watch"
+    assert counts.role_of("python -P -m workers.start_watch") == "watch"
     assert counts.role_of("python -P -m service.cli.main migrate") == "other"
 
 

@@ -31,6 +31,7 @@ def test_the_nodes_share_their_code_and_fork_before_any_thread() -> None:
     [
         "from workers import supervise; supervise.load()",
         "import workers.beat; from driftline.adapters import logs",
+        "from driftline.adapters import memory; memory.start(); import workers.watch",
         "import service.gunicorn_conf, service.web",
     ],
 )
