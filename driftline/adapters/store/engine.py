@@ -25,6 +25,8 @@ _WRITES = "driftline_writes"
 
 STATEMENTS = 64
 """Prepared statements that a connection to SQLite keeps; those with long IN lists take a tenth of a megabyte each."""
+ROWS = 200
+"""Rows in one INSERT on SQLite. One of a thousand rows is prepared into megabytes, which its connection then keeps."""
 
 
 @dataclass(frozen=True)
@@ -207,9 +209,8 @@ def _sqlite_engine(url: URL, settings: StoreSettings, common: dict[str, Any]) ->
         raise Permanent(f"sqlite synchronous={settings.sqlite_synchronous}: want NORMAL, FULL or EXTRA")
     _make_folder(Path(url.database or ""))
     busy = settings.sqlite_busy.total_seconds()
-    engine = create_engine(
-        url, connect_args={"isolation_level": None, "timeout": busy, "cached_statements": STATEMENTS}, **common
-    )
+    arguments = {"isolation_level": None, "timeout": busy, "cached_statements": STATEMENTS}
+    engine = create_engine(url, connect_args=arguments, insertmanyvalues_page_size=ROWS, **common)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, record: Any) -> None:
