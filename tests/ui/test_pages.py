@@ -8,7 +8,7 @@ import pytest
 
 import service.web
 from driftline.access.policy import parse
-from driftline.adapters.store import applications, audit, declarations, jobs, outbox, syncs
+from driftline.adapters.store import applications, audit, declarations, jobs, outbox, repositories, syncs
 from driftline.adapters.store.declarations import Declaration
 from driftline.flow import inspect
 from driftline.flow.deletion import Deletion
@@ -554,3 +554,19 @@ def test_what_a_declaration_says_for_people_is_shown_and_urls_are_links(shop: In
     at = shown.find("hunter2")
     assert at < 0, shown[at - 200 : at + 50]
     assert "<dt>Old</dt><dd>https://***@git.example.com/x</dd>" in shown
+
+
+def test_charts_are_shown_by_version(shop: Installation) -> None:
+    url = "https://charts.example.com/"
+    with shop.edges.store.write() as db:
+        named = repositories.Named("https://charts.example.com", url, "helm")
+        row = repositories.ensure_many(db, [named])[url]
+        kept = {"chart": "redis", "wanted": "18.*", "version": "18.1.0", "digest": f"sha256:{'a' * 64}"}
+        repositories.set_charts(db, row.id, [kept])
+        checkout = applications.get(db, "checkout")
+        assert checkout is not None
+        applications.set_status(db, checkout.id, revisions=["18.1.0"])
+    admin = Asker(shop)
+    assert "redis 18.*: chart 18.1.0" in admin.text("/repositories")
+    assert "chart 18.1.0" in admin.text("/applications/checkout")
+    assert "chart 18.1.0" in admin.text("/applications")
