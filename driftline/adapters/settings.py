@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 
+from driftline.adapters.once import made_once
 from driftline.model.errors import Permanent
 
 PREFIX = "DRIFTLINE_"
@@ -253,18 +254,7 @@ def _parse(name: str, text: str, default: object) -> object:
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> str:
-    """The content of a file that is made once, for this user's eyes only. All processes and threads get the same."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{secrets.token_hex(8)}")
-        draft.touch(mode=0o600)
-        draft.write_bytes(make())
-        try:
-            os.link(draft, path)  # fails if another was first: its content counts
-        except FileExistsError:
-            pass
-        draft.unlink()
-    return path.read_text().strip()
+    return made_once(path, make).decode().strip()
 
 
 SECTIONS = {

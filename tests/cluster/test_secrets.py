@@ -13,7 +13,7 @@ from driftline.model.errors import Failure
 from driftline.model.objects import Key, Object
 from tests.cluster.shapes import SECRETS, secret
 from tests.kit.apiproxy import ApiProxy
-from tests.kit.cluster import Hands, eventually, random_name
+from tests.kit.cluster import Hands, eventually, refusing
 
 CANARY = "CANARY8d41f0"
 ENCODED = base64.b64encode(CANARY.encode()).decode()
@@ -57,18 +57,8 @@ def test_a_changed_immutable_secret_is_described_without_its_values(cluster: Clu
 @pytest.fixture
 def echo(by_hand: Hands, namespace: str) -> Iterator[str]:
     """A policy whose refusal repeats the Secret's content."""
-    name, kind = random_name("echo"), "admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-    by_hand.merge_patch("v1/namespaces", "", namespace, {"metadata": {"labels": {"policy": name}}})
-    matched = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["secrets"]}
-    constraints = {"resourceRules": [matched], "namespaceSelector": {"matchLabels": {"policy": name}}}
-    told = {"expression": "false", "messageExpression": "'weak: ' + string(object.data['password'])"}
-    spec = {"failurePolicy": "Fail", "matchConstraints": constraints, "validations": [told]}
-    by_hand.create(kind, "", {"metadata": {"name": name}, "spec": spec})
-    binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
-    by_hand.create(f"{kind[:-8]}policybindings", "", binding)
-    yield name
-    by_hand.delete(f"{kind[:-8]}policybindings", "", name)
-    by_hand.delete(kind, "", name)
+    with refusing(by_hand, namespace, ["secrets"], "'weak: ' + string(object.data['password'])") as name:
+        yield name
 
 
 def test_a_policy_that_repeats_a_secret_is_named_but_not_quoted(cluster: Cluster, namespace: str, echo: str) -> None:

@@ -9,7 +9,7 @@ from driftline.adapters.cluster.cluster import Cluster
 from driftline.model.cluster import ApiRefused, Refusal
 from driftline.model.objects import Object
 from tests.cluster.shapes import CONFIG_MAPS, CRDS, DEPLOYMENTS, NAMESPACES, config_map, crd, deployment
-from tests.kit.cluster import Hands, eventually, random_name
+from tests.kit.cluster import Hands, eventually, random_name, refusing
 
 
 def refusal(call: Callable[[], Any]) -> ApiRefused:
@@ -272,19 +272,8 @@ def test_a_quota_is_named(cluster: Cluster, namespace: str, by_hand: Hands) -> N
 @pytest.fixture
 def policy(by_hand: Hands, namespace: str) -> Iterator[str]:
     """A policy that refuses every ConfigMap in the namespace."""
-    name = random_name("policy")
-    kind = "admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-    by_hand.merge_patch("v1/namespaces", "", namespace, {"metadata": {"labels": {"policy": name}}})
-    matched = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps", "secrets"]}
-    constraints = {"resourceRules": [matched], "namespaceSelector": {"matchLabels": {"policy": name}}}
-    echo = {"expression": "false", "messageExpression": "'not ' + string(object.data['colour'])"}
-    spec = {"failurePolicy": "Fail", "matchConstraints": constraints, "validations": [echo]}
-    by_hand.create(kind, "", {"metadata": {"name": name}, "spec": spec})
-    binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
-    by_hand.create(f"{kind[:-8]}policybindings", "", binding)
-    yield name
-    by_hand.delete(f"{kind[:-8]}policybindings", "", name)
-    by_hand.delete(kind, "", name)
+    with refusing(by_hand, namespace, ["configmaps", "secrets"], "'not ' + string(object.data['colour'])") as name:
+        yield name
 
 
 def test_the_policy_that_refuses_is_named(cluster: Cluster, namespace: str, policy: str) -> None:

@@ -8,7 +8,8 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from deploy.localcluster.api import Api
@@ -160,3 +161,23 @@ def _accepted(status: int, answer: Any) -> Object:
         raise Refused(status, answer)
     body: Object = answer
     return body
+
+
+@contextmanager
+def refusing(by_hand: Hands, namespace: str, resources: Sequence[str], message: str) -> Iterator[str]:
+    """An admission policy that refuses every object of some core resources in a namespace; its name.
+
+    `message` is a CEL expression for what it says.
+    """
+    name, kind = random_name("policy"), "admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    by_hand.merge_patch("v1/namespaces", "", namespace, {"metadata": {"labels": {"policy": name}}})
+    matched = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": list(resources)}
+    constraints = {"resourceRules": [matched], "namespaceSelector": {"matchLabels": {"policy": name}}}
+    told = {"expression": "false", "messageExpression": message}
+    spec = {"failurePolicy": "Fail", "matchConstraints": constraints, "validations": [told]}
+    by_hand.create(kind, "", {"metadata": {"name": name}, "spec": spec})
+    binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
+    by_hand.create(f"{kind[:-8]}policybindings", "", binding)
+    yield name
+    by_hand.delete(f"{kind[:-8]}policybindings", "", name)
+    by_hand.delete(kind, "", name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from driftline.adapters.once import made_once
 from driftline.model.access import RepositoryAccess
 
 
@@ -54,7 +55,7 @@ class Places:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._key = _own_key(root / "key")
+        self._key = made_once(root / "key", lambda: secrets.token_bytes(32))
 
     def of(self, access: RepositoryAccess, url: str) -> Place:
         """The place for an access: one with other credentials may see another repository under the same URL."""
@@ -76,19 +77,3 @@ class Places:
                 except OSError:
                     pass  # it is just being used again
         return removed
-
-
-def _own_key(path: Path) -> bytes:
-    """A random key of this directory, made by whoever comes first."""
-    if not path.exists():
-        draft = path.with_name(f"key.{os.getpid()}.{secrets.token_hex(4)}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()

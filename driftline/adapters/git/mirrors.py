@@ -1,7 +1,6 @@
 """The Git adapter as the rest of the product sees it: mirrors of repositories, and the files of their commits."""
 
 import hmac
-import os
 import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -19,6 +18,7 @@ from driftline.adapters.git.refs import KEEP
 from driftline.adapters.git.remote import Reachable, Remote
 from driftline.adapters.git.settings import GitSettings
 from driftline.adapters.git.tree import GitTree
+from driftline.adapters.once import made_once
 from driftline.desired.revision import full_id, short_id
 from driftline.desired.urls import normalise, shown_url
 from driftline.model.access import RepositoryAccess
@@ -38,7 +38,7 @@ class Mirrors:
         self._home, self._scratch = root / "home", root / "scratch"
         for directory in (root, self._home, self._scratch):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._key = _own_key(root / "key")
+        self._key = made_once(root / "key", lambda: secrets.token_bytes(32))
         self._readers = Readers(self.settings, self._home)
         self._guard = threading.Lock()
         self._mirrors: dict[str, Mirror] = {}
@@ -174,19 +174,3 @@ class Mirrors:
     def _check_commit(self, access: RepositoryAccess, commit: str) -> None:
         if not full_id(commit):
             raise Permanent(f"{shown_url(access.url)}: {commit[:80]!r} is no commit id")
-
-
-def _own_key(path: Path) -> bytes:
-    """A random key of this directory, made by whoever comes first."""
-    draft = path.with_name(f"key.{os.getpid()}.{secrets.token_hex(4)}")
-    if not path.exists():
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()
