@@ -231,6 +231,8 @@ def test_many_at_once(host: ChartHost, access: RepositoryAccess, make_charts: Ma
         wanted = [(each, name) for each in processes for name in ("redis", "web")] * 3
         found = set(pool.map(lambda pair: pair[0].pull(access, pair[1], "1.0.0"), wanted))
     assert {chart.name for chart in found} == {"redis", "web"} and len(found) == 2
+    sent = sorted(path for path in host.paths() if path.endswith(".tgz"))
+    assert sent == ["/charts/redis-1.0.0.tgz", "/charts/web-1.0.0.tgz"], "each archive is sent once"
 
 
 @pytest.mark.parametrize("digest", ["../../etc/passwd", "sha256:../x", "sha256:" + "g" * 64, ""])

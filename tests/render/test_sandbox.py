@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -48,6 +49,19 @@ def running(*command: str) -> bool:
         except OSError:
             continue
     return False
+
+
+def test_threads_that_come_while_it_starts_see_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly() -> bool:
+        time.sleep(0.2)
+        return True
+
+    monkeypatch.setattr("driftline.adapters.render.sandbox.give_up_network", slowly)
+    made = Spawner(ProcessLimits())
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda _: made.guard, range(4)))
+    made.close()
+    assert set(seen) == {Guard.SECCOMP}
 
 
 def test_this_machine_has_a_guard(renderers: Renderers) -> None:

@@ -168,38 +168,41 @@ class Charts:
         index = self._index(access, chart)
         known = _find(index.known(chart), version)
         if known is not None:
-            if known.digest and (held := self._chart(known.digest)):
-                return held
             try:
-                return self._download(index, access, known, chart)
+                return self._download(index, access, known)
             except Permanent:
                 pass  # the index that we have may be an old one
         listed = _find(index.fresh(chart), version)
         if listed is None:
             raise Permanent(f"{index.shown}: lists no {chart} {version}; check chart and targetRevision")
-        if listed.digest and (held := self._chart(listed.digest)):
-            return held
-        return self._download(index, access, listed, chart)
+        return self._download(index, access, listed)
 
-    def _download(self, index: Index, access: RepositoryAccess, listed: Listed, chart: str) -> Chart:
+    def _download(self, index: Index, access: RepositoryAccess, listed: Listed) -> Chart:
+        """Have an archive here. Those who want the same one wait for who comes first."""
         url = index.archive_url(listed)
         shown = shown_address(url)
-        with self._archives.incoming() as incoming, Web(self._reach(access), self.settings) as web:
-            ask = Ask(url, self.settings.archive_size, into=incoming.write, verified=bool(listed.digest))
-            web.get(ask)
-            if listed.digest and incoming.digest != listed.digest:
-                raise Permanent(
-                    f"{shown}: is {incoming.digest}, its index says {listed.digest[:80]}; "
-                    "the repository contradicts itself, publish the chart again"
-                )
-            return self._archives.keep(incoming, shown)
+        with self._place(access).pulling(listed.digest or url):
+            if listed.digest and (held := self._chart(listed.digest)):
+                return held
+            with self._archives.incoming() as incoming, Web(self._reach(access), self.settings) as web:
+                ask = Ask(url, self.settings.archive_size, into=incoming.write, verified=bool(listed.digest))
+                web.get(ask)
+                if listed.digest and incoming.digest != listed.digest:
+                    raise Permanent(
+                        f"{shown}: is {incoming.digest}, its index says {listed.digest[:80]}; "
+                        "the repository contradicts itself, publish the chart again"
+                    )
+                return self._archives.keep(incoming, shown)
 
     def _pull_oci(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
         with self._registry(access, chart) as registry:
             layer = registry.layer(version, any_files=not chart)
-            if held := self._chart(layer.artifact or layer.digest):
+            digest = layer.artifact or layer.digest
+            if held := self._chart(digest):
                 return held
-            with self._archives.incoming() as incoming:
+            with self._place(access).pulling(digest), self._archives.incoming() as incoming:
+                if held := self._chart(digest):
+                    return held
                 registry.pull(layer, incoming)
                 return self._archives.keep(incoming, f"{_named(access, chart)}:{version}", layer.artifact)
 

@@ -5,6 +5,7 @@ import hmac
 import os
 import secrets
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,13 @@ class Place:
         self.directory = directory
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Be the only one, of all threads and processes of this machine, that asks this repository's host."""
+    def held(self, name: str = "lock") -> Iterator[None]:
+        """Be the only one, of all threads and processes of this machine, that asks this repository's host.
+
+        Whoever asks for something else at the same time does it under another `name`.
+        """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(self.directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -31,6 +35,12 @@ class Place:
             # Unlock before closing: a child that was forked meanwhile has the same open file and would keep the lock.
             fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
+
+    @contextmanager
+    def pulling(self, digest: str) -> Iterator[None]:
+        """Be the only one that pulls an archive; others are pulled meanwhile, up to sixteen at once."""
+        with self.held(f"pulling-{zlib.crc32(digest.encode()) % 16}"):
+            yield
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file, whole or not at all."""

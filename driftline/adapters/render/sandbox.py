@@ -167,12 +167,13 @@ class Spawner:
     def _running(self) -> None:
         """Have the thread, also in a process that was forked off since it was started."""
         with self._lock:
-            if self._thread is not None and self._pid == os.getpid():
-                return
-            self._orders, self._ready, self._pid = queue.SimpleQueue(), threading.Event(), os.getpid()
-            self._thread = threading.Thread(target=self._work, name="renderers", daemon=True)
-            self._thread.start()
-        self._ready.wait()
+            if self._thread is None or self._pid != os.getpid():
+                self._orders, self._ready, self._pid = queue.SimpleQueue(), threading.Event(), os.getpid()
+                self._thread = threading.Thread(target=self._work, name="renderers", daemon=True)
+                self._thread.start()
+            ready = self._ready
+        # Whoever comes while the thread is starting waits as well: what guards it is not known before.
+        ready.wait()
 
     def _work(self) -> None:
         orders = self._orders
