@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from driftline.drift.authors import Authors
 from driftline.drift.context import Context
-from driftline.drift.fields import SELF, FieldSet, Tree, owned_by
+from driftline.drift.fields import FieldSet, owned_by
+from driftline.drift.fieldtrees import SELF, Tree
 from driftline.drift.paths import NOTHING, Path, locate
 from driftline.drift.schema import DEDUCED, Type
 from driftline.drift.values import same

@@ -6,19 +6,14 @@ equality of trees: a node without children, or with a `.`, is a member.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
-import orjson
-
+from driftline.drift import fieldtrees
+from driftline.drift.fieldtrees import SELF, Tree
 from driftline.drift.paths import Path
 from driftline.drift.schema import DEDUCED, Type
 from driftline.model.marks import MANAGER
 
-Tree = dict[str, Any]
-
-SELF: Final = "."
-"""The element of a node that is a member itself and has others below it."""
 _ROOT: Final = frozenset({"f:apiVersion", "f:kind", "f:status"})
 _METADATA: Final = frozenset(
     f"f:{name}"
@@ -39,36 +34,38 @@ class FieldSet:
     @classmethod
     def parse(cls, fields_v1: Mapping[str, Any] | None) -> "FieldSet":
         """Read `fieldsV1`. Elements of unknown kinds are left out, as the API server does."""
-        return cls(_canonical(fields_v1 or {}))
+        return cls(fieldtrees.canonical(fields_v1 or {}))
 
     @classmethod
     def of(cls, *paths: Path) -> "FieldSet":
         """The set of exactly these paths."""
         found = cls()
         for path in paths:
-            found = found.union(cls(_single(path)))
+            found = found.union(cls(fieldtrees.single(path)))
         return found
 
     def __bool__(self) -> bool:
         return bool(self.tree)
 
     def union(self, other: "FieldSet") -> "FieldSet":
-        return FieldSet(_union(self.tree, other.tree)) if self.tree and other.tree else self if self.tree else other
+        if not (self.tree and other.tree):
+            return self if self.tree else other
+        return FieldSet(fieldtrees.union(self.tree, other.tree))
 
     def difference(self, other: "FieldSet") -> "FieldSet":
-        return FieldSet(_difference(self.tree, other.tree))
+        return FieldSet(fieldtrees.difference(self.tree, other.tree))
 
     def intersection(self, other: "FieldSet") -> "FieldSet":
-        return FieldSet(_intersection(self.tree, other.tree))
+        return FieldSet(fieldtrees.intersection(self.tree, other.tree))
 
     def without(self, path: Path) -> "FieldSet":
         """The set without a path and everything below it."""
-        return FieldSet(_without(self.tree, path))
+        return FieldSet(fieldtrees.without(self.tree, path))
 
     def has(self, path: Path) -> bool:
         """Whether exactly this path is a member."""
         node = self._node(path)
-        return node is not None and _member(node)
+        return node is not None and fieldtrees.is_member(node)
 
     def touches(self, path: Path) -> bool:
         """Whether the path, or anything below it, is a member."""
@@ -84,11 +81,11 @@ class FieldSet:
             if not below:
                 return True
             node = below
-        return _member(node)
+        return fieldtrees.is_member(node)
 
     def members(self) -> Iterator[Path]:
         """Every path of the set, parents before what is below them."""
-        yield from _members(self.tree, ())
+        yield from fieldtrees.members(self.tree, ())
 
     def leaves(self) -> Iterator[Path]:
         """The paths of the set that have nothing below them."""
@@ -176,7 +173,7 @@ class _Walk:
             member, below = self.visit(inner, child, (*path, element))
             member = member or inner is None or inner == {} or not type_.map.declares(name)
             if member or below:
-                found[element] = _node(member, below)
+                found[element] = fieldtrees.node_of(member, below)
         return found
 
     def visit(self, value: Any, type_: Type, path: Path) -> tuple[bool, Tree]:
@@ -208,106 +205,5 @@ class _Walk:
                 found[element] = {}
             else:
                 _, below = self.visit(item, type_.list.element, (*path, element))
-                found[element] = _node(True, below)
+                found[element] = fieldtrees.node_of(True, below)
         return found
-
-
-def _node(member: bool, below: Tree) -> Tree:
-    return {SELF: {}, **below} if member and below else below
-
-
-def _member(node: Tree) -> bool:
-    return not node or SELF in node
-
-
-def _canonical(tree: Mapping[str, Any]) -> Tree:
-    found: Tree = {}
-    for element, below in tree.items():
-        kind = element[:2]
-        if kind == "f:":
-            found[element] = _canonical(below) if below else {}
-        elif element == SELF:
-            found[SELF] = {}
-        elif kind in ("k:", "v:"):
-            found[_spelled(element)] = _canonical(below) if below else {}
-        elif kind == "i:":
-            found[element] = _canonical(below)
-    return {} if found.keys() == {SELF} else found
-
-
-@lru_cache(maxsize=10_000)
-def _spelled(element: str) -> str:
-    return element[:2] + orjson.dumps(orjson.loads(element[2:]), option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _single(path: Path) -> Tree:
-    tree: Tree = {}
-    for element in reversed(path):
-        tree = {element: tree}
-    return tree
-
-
-def _union(left: Tree, right: Tree) -> Tree:
-    found = dict(left)
-    for element, node in right.items():
-        mine = left.get(element)
-        if element == SELF or mine is None:
-            found[element] = node
-            continue
-        below = _union({k: v for k, v in mine.items() if k != SELF}, {k: v for k, v in node.items() if k != SELF})
-        found[element] = _node(_member(mine) or _member(node), below)
-    return found
-
-
-def _difference(left: Tree, right: Tree) -> Tree:
-    found: Tree = {}
-    for element, node in left.items():
-        if element == SELF:
-            continue
-        other = right.get(element)
-        if other is None:
-            found[element] = node
-            continue
-        below = _difference(node, other)
-        member = _member(node) and not _member(other)
-        if member or below:
-            found[element] = _node(member, below)
-    return found
-
-
-def _intersection(left: Tree, right: Tree) -> Tree:
-    found: Tree = {}
-    for element, node in left.items():
-        other = right.get(element)
-        if other is None or element == SELF:
-            continue
-        below = _intersection(node, other)
-        member = _member(node) and _member(other)
-        if member or below:
-            found[element] = _node(member, below)
-    return found
-
-
-def _without(tree: Tree, path: Path) -> Tree:
-    below = tree.get(path[0])
-    if below is None:
-        return tree
-    rest = {element: node for element, node in tree.items() if element != path[0]}
-    if len(path) == 1:
-        return rest
-    left = _without(below, path[1:])
-    if left is below:
-        return tree
-    if not left:
-        return rest
-    return {**rest, path[0]: {} if left.keys() == {SELF} else left}
-
-
-def _members(tree: Tree, above: Path) -> Iterator[Path]:
-    for element, node in tree.items():
-        if element == SELF:
-            continue
-        path = (*above, element)
-        if _member(node):
-            yield path
-        yield from _members(node, path)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.drift.fields import FieldSet, Tree, claims_of, fields_of, owned_by
+from driftline.drift.fields import FieldSet, claims_of, fields_of, owned_by
+from driftline.drift.fieldtrees import Tree
 from driftline.drift.paths import Path
 from tests.drift.catalogue import GROUP, OBJECTS
 from tests.unit.drift.known import applied, type_of
