@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from deploy.demo.githost import Fault
+from deploy.demo.gitserving import Fault
 from deploy.demo.world import World
 from deploy.localcluster.localcluster import LocalCluster
 from tests.kit.apiproxy import CUT, ApiProxy

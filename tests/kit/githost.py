@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from deploy.demo.githost import NO_COMMIT, Delivery, Fault, GitHost, Request, Webhook
+from deploy.demo.githost import NO_COMMIT, Delivery, GitHost, Webhook
+from deploy.demo.gitserving import Fault, Request
 from deploy.demo.worktree import WorkTree, git, git_environment
 
 __all__ = [
