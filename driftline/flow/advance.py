@@ -10,7 +10,7 @@ from datetime import timedelta
 from driftline.adapters.store import applications, jobs
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.jobs import Job
-from driftline.flow import former, looking, reach, removal, signals, standing, stepping
+from driftline.flow import appstatus, former, looking, reach, removal, signals, standing, stepping
 from driftline.flow.charts import NotFetched, RepositoryAway
 from driftline.flow.dependencies import Cold
 from driftline.flow.desire import Wish
@@ -120,7 +120,7 @@ def _awaits_fetch(situation: Situation) -> bool:
 def _stay_away(edges: Edges, situation: Situation) -> None:
     """The cluster did not answer others a moment ago: leave it alone for a while, and let the verdict age."""
     with edges.store.write() as db:
-        applications.set_status(db, situation.row.id, **standing.aged(situation, edges))
+        applications.set_status(db, situation.row.id, **appstatus.aged(situation, edges))
         jobs.finish(db, situation.job, run_at=edges.now() + COME_BACK)
 
 
@@ -145,7 +145,7 @@ def _no_cluster(edges: Edges, situation: Situation) -> None:
             sync_status=SyncStatus.UNKNOWN,
             health_status=HealthStatus.UNKNOWN,
             health_message=message,
-            conditions=standing.conditions_json(situation, [("InvalidSpecError", message)], edges.now()),
+            conditions=appstatus.conditions_json(situation, [("InvalidSpecError", message)], edges.now()),
             checked_at=edges.now(),
         )
         jobs.finish(db, situation.job)
@@ -155,8 +155,8 @@ def cluster_away(edges: Edges, situation: Situation, failure: Failure) -> None:
     """The cluster does not answer: its verdicts stay and age, people hear of the cluster once, nothing is deleted."""
     assert situation.cluster is not None
     delay = failure.delay if isinstance(failure, Temporary) else COME_BACK
-    changes = standing.aged(situation, edges)
-    changes["conditions"] = standing.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
+    changes = appstatus.aged(situation, edges)
+    changes["conditions"] = appstatus.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
     with edges.store.write() as db:
         wake = reach.away(db, edges, situation.cluster, failure, situation.row.name)
         applications.set_status(db, situation.row.id, **changes)
@@ -170,8 +170,8 @@ def _cannot_tell(edges: Edges, situation: Situation, failure: Failure) -> None:
         stepping.fail_unplanned(edges, situation, situation.sync, failure.message)
         return
     temporary = isinstance(failure, Temporary)
-    changes: Changes = standing.aged(situation, edges) if temporary else {"sync_status": SyncStatus.UNKNOWN}
-    changes["conditions"] = standing.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
+    changes: Changes = appstatus.aged(situation, edges) if temporary else {"sync_status": SyncStatus.UNKNOWN}
+    changes["conditions"] = appstatus.conditions_json(situation, [("ComparisonError", failure.message)], edges.now())
     changes["checked_at"] = edges.now()
     with edges.store.write() as db:
         applications.set_status(db, situation.row.id, **changes)

@@ -7,7 +7,7 @@ from typing import Any
 from driftline.adapters import metrics
 from driftline.adapters.store import applications, histories, jobs, syncs
 from driftline.adapters.store.syncs import Step, SyncRow
-from driftline.flow import outcome, recording, signals, standing, wellbeing, writing
+from driftline.flow import appstatus, outcome, recording, signals, standing, wellbeing, writing
 from driftline.flow.edges import Edges
 from driftline.flow.memory import Memory
 from driftline.flow.plans import dump_results
@@ -135,7 +135,7 @@ def cannot_plan(run: Run, failure: Failure) -> None:
         pairs = [(each.type, each.message) for each in run.found.status.conditions] + [
             ("ComparisonError", failure.message)
         ]
-        conditions = standing.conditions_json(situation, pairs, run.edges.now())
+        conditions = appstatus.conditions_json(situation, pairs, run.edges.now())
         applications.set_status(db, situation.row.id, conditions=conditions)
         delay = failure.delay if isinstance(failure, Temporary) else timedelta(seconds=30)
         jobs.finish(db, situation.job, run_at=run.edges.now() + delay)
@@ -160,7 +160,7 @@ def fail_without_look(edges: Edges, situation: Situation, sync: SyncRow, message
             finished_at=now,
             results=sync.results or dump_results({}, {}),
         )
-        conditions = standing.conditions_json(situation, [("ComparisonError", message)], now)
+        conditions = appstatus.conditions_json(situation, [("ComparisonError", message)], now)
         applications.set_status(
             db,
             situation.row.id,

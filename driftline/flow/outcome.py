@@ -11,7 +11,7 @@ from driftline.adapters.store import histories
 from driftline.adapters.store.applications import Changes
 from driftline.adapters.store.objects import ObjectState
 from driftline.desired.urls import GIT
-from driftline.flow import charts, standing, wellbeing
+from driftline.flow import appstatus, charts, wellbeing
 from driftline.flow.children import is_child
 from driftline.flow.looking import status_of
 from driftline.flow.recording import health_counts
@@ -50,12 +50,12 @@ def status_after(run: Run, phase: OperationPhase, message: str, now: datetime) -
         revision = short((run.found.wish.revisions or ("",))[0])
         pairs.append(("SyncError", texts.failed_attempt(revision, message)))
     memory = run.memory if run.kind == "self-heal" else run.memory.with_attempt(run.attempt(phase, message))
-    summary = {**(standing.summary_of(run.edges, run.found)), "outOfSync": len(status.out_of_sync)}
+    summary = {**(appstatus.summary_of(run.edges, run.found)), "outOfSync": len(status.out_of_sync)}
     if situation.elsewhere and run.ask.prune and run.ask.only is None:
         summary["pruneFormer"] = True
     changes: Changes = {
         "sync_status": run.found.shown(status.status),
-        "conditions": standing.conditions_json(situation, pairs, now),
+        "conditions": appstatus.conditions_json(situation, pairs, now),
         "checked_at": now,
         "self_heal": memory.to_json(),
         "summary": summary,

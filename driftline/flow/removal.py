@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from driftline.adapters.store import applications, audit, jobs, objects, syncs
 from driftline.adapters.store.applications import ApplicationRow, Changes
-from driftline.flow import signals, standing
+from driftline.flow import appstatus, signals
 from driftline.flow.declare import cascades
 from driftline.flow.deletehooks import DeletionHooks, HookFailed
 from driftline.flow.deleting import Survey, delete_objects, survey
@@ -103,7 +103,7 @@ def _delete_children(edges: Edges, situation: Situation) -> str:
 
 def _failed(edges: Edges, situation: Situation, failure: Failure) -> None:
     """Something could not be read or deleted, or a hook has failed: the application stays, and says why."""
-    condition = standing.conditions_json(situation, [("DeletionError", failure.message)], edges.now())
+    condition = appstatus.conditions_json(situation, [("DeletionError", failure.message)], edges.now())
     delay = failure.delay if isinstance(failure, Temporary | HookFailed) else timedelta(0)
     _save(edges, situation, _Left(failure.message), condition, delay)
 

@@ -4,34 +4,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 
-from driftline.adapters import metrics
 from driftline.adapters.store import applications, drifts, jobs, live, objects, syncs
 from driftline.adapters.store.applications import Changes
-from driftline.adapters.store.drifts import FieldFound
 from driftline.adapters.store.live import LiveRow
 from driftline.adapters.store.objects import ObjectChanges, ObjectState
 from driftline.adapters.taskqueue import Hint
-from driftline.alerts.texts import drift_facts
 from driftline.drift.projection import owned_digest
-from driftline.flow import desire, former, observe, signals, stepping, wellbeing
+from driftline.flow import appstatus, drifting, former, observe, signals, stepping, wellbeing
 from driftline.flow.children import is_child
 from driftline.flow.edges import Edges
 from driftline.flow.looking import Look
 from driftline.flow.memory import Memory
-from driftline.flow.plans import fields_view
-from driftline.flow.situation import Situation
 from driftline.model.alert import Condition, Signal
-from driftline.model.digests import digest
-from driftline.model.drift import Verdict, VerdictState
+from driftline.model.drift import VerdictState
 from driftline.model.health import Health, SyncStatus
-from driftline.model.objects import Key, Object
+from driftline.model.objects import Key
 from driftline.model.revisions import short
 from driftline.sync.automation import AutoSeen, Start, Stay, drift_fingerprint, should_sync
 from driftline.sync.fights import Fight, Flip, fights
-from driftline.sync.hooks import HookType, hook_types
 
 NOT_IN_GIT = "Git does not name it any more"
 
@@ -73,7 +65,7 @@ def _prunes_former(found: Look, now: datetime) -> bool:
     """Whether what is left in a former cluster is to be pruned: by automation, or because a person has said so."""
     automated = found.situation.app.automated
     pruning = automated is not None and automated.prune and not _paused(found.situation.row.paused, now)
-    return pruning or _asked_to_prune_former(found)
+    return pruning or appstatus.asked_to_prune_former(found)
 
 
 def auto_seen(found: Look, memory: Memory, found_fights: Sequence[Fight], now: datetime) -> AutoSeen:
@@ -159,14 +151,14 @@ def record(
     changes: Changes = {
         "sync_status": found.shown(found.status.status),
         "revisions": list(found.wish.revisions),
-        "conditions": conditions_json(situation, pairs, now),
+        "conditions": appstatus.conditions_json(situation, pairs, now),
         "checked_at": now,
-        "summary": summary_of(edges, found),
+        "summary": appstatus.summary_of(edges, found),
         "verdict_until": _verdict_until(found, now),
     }
     if found.wish.inputs:
         # One pair: the next look takes the render for that of these inputs. What a rollback runs has none.
-        changes["inputs"], changes["render_id"] = inputs_json(found), render_id or found.wish.render_id
+        changes["inputs"], changes["render_id"] = appstatus.inputs_json(found), render_id or found.wish.render_id
     if (health.status, health.message) != (situation.row.health_status, situation.row.health_message):
         changes["health_status"], changes["health_message"] = health.status, health.message
     if memory != Memory.of(situation.row):
@@ -216,7 +208,7 @@ def record_objects(db: Connection, edges: Edges, found: Look) -> list[Hint]:
     sightings = [observe.sighting(key, body) for key, body in bodies.items() if body is not None]
     absent = [key.id for key, body in bodies.items() if body is None]
     live.note_many(db, situation.cluster.id, sightings, absent, now)
-    record_drift(db, edges, found)
+    drifting.record_drift(db, edges, found)
     _release(db, found, now)
     return []
 
@@ -230,54 +222,6 @@ def _release(db: Connection, found: Look, now: datetime) -> None:
     objects.release_many(db, found.view.uid, situation.row.id, gone)
     live.forget(db, situation.cluster.id, [key.id for key in gone])
     drifts.close(db, situation.row.id, [key.id for key in gone], "deleted", now)
-
-
-def record_drift(db: Connection, edges: Edges, found: Look) -> None:
-    """Open an interval for each field that drifts, and close those of objects that are well again."""
-    situation, now = found.situation, edges.now()
-    drifted = found.drifted
-    secret = edges.settings.signing_key.encode()
-    fields = {key.id: _found_fields(key, verdict, secret) for key, verdict in drifted.items()}
-    last_clean = {key.id: _last_clean(situation, key) for key in drifted}
-    well = [key.id for key, verdict in found.compared.verdicts.items() if verdict.in_sync]
-    if fields:
-        metrics.drift_found("watch or scan", len(fields))
-        drifts.record(db, situation.row.id, found.view.uid, fields, now, last_clean)
-    if well:
-        drifts.close(db, situation.row.id, well, "as in Git again", now)
-
-
-def _found_fields(key: Key, verdict: Verdict, secret: bytes) -> list[FieldFound]:
-    """The drifted fields of one object, masked; an object that drifts as a whole has one field with an empty path."""
-    shown = fields_view(key, (*verdict.fields, *verdict.leftovers), secret)
-    if not shown:
-        return [FieldFound("", str(verdict.state), "", verdict.reason or str(verdict.state))]
-    return [
-        FieldFound(
-            each["path"],
-            each["kind"],
-            text(each["desired"]),
-            text(each["live"]),
-            each["manager"],
-            each["operation"],
-            datetime.fromisoformat(each["at"]) if each["at"] else None,
-        )
-        for each in shown
-    ]
-
-
-def text(value: Any) -> str:
-    """A value for people: texts as they are, everything else as JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
-
-
-def _last_clean(situation: Situation, key: Key) -> datetime | None:
-    row, seen = situation.owned.get(key), situation.live.get(key.id)
-    if row is None or row.verdict is not VerdictState.SYNCED:
-        return None
-    # A watch may have noted the different content already: then the time of its row says nothing of the clean one.
-    confirmed = seen.seen_at if seen is not None and seen.digest == row.live_digest else row.updated_at
-    return max(row.updated_at, situation.row.checked_at or row.updated_at, confirmed)
 
 
 def _health(found: Look) -> Health:
@@ -297,123 +241,10 @@ def _health(found: Look) -> Health:
 
 def _signals(edges: Edges, found: Look, memory: Memory) -> list[Signal]:
     name = found.situation.row.name
-    raised = [drift_signal(edges, found)]
+    raised = [drifting.drift_signal(edges, found)]
     if found.status.status is not SyncStatus.UNKNOWN:
         raised.append(Signal(Condition.SYNC_UNKNOWN, f"app:{name}", False))
     if found.status.status is SyncStatus.SYNCED and found.situation.sync is None:
         # Git may have gone back to what runs: then no sync comes to say that the failure is over.
         raised.append(Signal(Condition.SYNC_FAILED, f"app:{name}", False, facts={"application": name}))
-    return [*raised, _fight_signal(name, memory.fights_of(found.target))]
-
-
-def _fight_signal(name: str, fought: Sequence[Fight]) -> Signal:
-    """One alert for all fights of an application; another set of them is another cause."""
-    if not fought:
-        return Signal(Condition.DRIFT_FIGHT, f"app:{name}", False, facts={"application": name})
-    facts = {
-        "application": name,
-        "message": "; ".join(str(each) for each in fought),
-        "manager": ", ".join(sorted({each.manager for each in fought if each.manager})),
-        "objects": [],
-    }
-    cause = digest(sorted(f"{each.key.id}:{each.path}" for each in fought))
-    return Signal(Condition.DRIFT_FIGHT, f"app:{name}", True, cause=cause, facts=facts)
-
-
-def drift_signal(edges: Edges, found: Look) -> Signal:
-    """Drift found, or over."""
-    name = found.situation.row.name
-    drifted = found.drifted
-    if not drifted:
-        return Signal(Condition.DRIFT_FOUND, f"app:{name}", False, facts={"application": name})
-    cause = drift_fingerprint([each for each in found.differences if each.key in drifted])
-    clean = {key: at for key in drifted if (at := _last_clean(found.situation, key)) is not None}
-    facts = drift_facts(name, drifted.values(), clean, edges.settings.signing_key.encode())
-    return Signal(Condition.DRIFT_FOUND, f"app:{name}", True, cause=cause, facts=facts)
-
-
-def conditions_json(situation: Situation, pairs: Sequence[tuple[str, str]], now: datetime) -> list[dict[str, str]]:
-    """Argo CD's conditions; the time of one whose message has not changed stays."""
-    before = {(each["type"], each["message"]): each["lastTransitionTime"] for each in situation.row.conditions or ()}
-    return [
-        {
-            "type": kind,
-            "message": message,
-            "lastTransitionTime": before.get((kind, message)) or now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        for kind, message in dict.fromkeys(pairs)
-    ]
-
-
-def inputs_json(found: Look) -> dict[str, Any]:
-    """What the render read, so that a later commit can be compared with it without rendering.
-
-    `items` has one entry for each source that is rendered, `places` says which source each is of, and `refs` by which
-    name the others read a source's files.
-    """
-    sources = found.situation.app.sources
-    return {
-        "generation": found.situation.row.generation,
-        "items": [each.to_json() for each in found.wish.inputs],
-        "places": [place for place, source in enumerate(sources) if desire.has_manifests(source)],
-        "refs": [source.ref for source in sources],
-    }
-
-
-def summary_of(edges: Edges, found: Look) -> dict[str, Any]:
-    """What lists show: images, how many objects, how many differ, and whose commit it is."""
-    images = sorted({image for each in found.wanted.values() for image in _images(each.body)})[:50]
-    return {
-        "images": images,
-        "objects": len(found.wanted),
-        "outOfSync": len(found.status.out_of_sync),
-        "isAppOfApps": any(is_child(key) for key in found.wanted),
-        "commits": _commits(edges, found),
-        **({"pruneFormer": True} if found.situation.elsewhere and _asked_to_prune_former(found) else {}),
-        "deletionHooks": sorted({str(kind) for body in found.wish.desired.hooks for kind in _in_deletion(body)}),
-        "tool": found.wish.inputs[0].tool if found.wish.inputs else (found.situation.row.summary or {}).get("tool", ""),
-    }
-
-
-def _asked_to_prune_former(found: Look) -> bool:
-    """Whether a person has synced with prune since the application was moved."""
-    return bool((found.situation.row.summary or {}).get("pruneFormer"))
-
-
-def _in_deletion(body: Object) -> list[HookType]:
-    return [kind for kind in hook_types(body) if kind in (HookType.PRE_DELETE, HookType.POST_DELETE)]
-
-
-def _commits(edges: Edges, found: Look) -> list[dict[str, str]]:
-    """Subject and author of each source's commit, for people; empty texts where the mirror does not have it."""
-    situation = found.situation
-    known = (situation.row.summary or {}).get("commits", [])
-    if known and list(found.wish.revisions) == situation.row.revisions:
-        return list(known)
-    return [
-        edges.commit(access, revision)
-        for access, revision in zip(situation.credentials, found.wish.revisions, strict=False)
-    ]
-
-
-def _images(body: Mapping[str, Any]) -> list[str]:
-    spec = body.get("spec")
-    for step in ("jobTemplate", "spec", "template", "spec"):
-        if isinstance(spec, dict) and isinstance(spec.get(step), dict):
-            spec = spec[step]
-    containers = (spec.get("containers"), spec.get("initContainers")) if isinstance(spec, dict) else ()
-    return [
-        each["image"]
-        for group in containers
-        if isinstance(group, list)
-        for each in group
-        if isinstance(each, dict) and isinstance(each.get("image"), str)
-    ]
-
-
-def aged(situation: Situation, edges: Edges) -> Changes:
-    """The status of an application that could not be compared: kept while fresh, then Unknown."""
-    checked = situation.row.checked_at
-    if checked is not None and edges.now() - checked < edges.settings.verdict_age:
-        return {}
-    return {"sync_status": SyncStatus.UNKNOWN}
+    return [*raised, drifting.fight_signal(name, memory.fights_of(found.target))]
