@@ -28,7 +28,7 @@ class Settings:
     broker_url: str = ""
     """Redis or Valkey URL of the Celery broker. Empty: the socket of the embedded broker in DATA_DIR."""
     public_url: str = "http://127.0.0.1:8080"
-    """Where people reach the UI; used in links of alerts. https turns on secure cookies."""
+    """Where people reach the UI; used in links of alerts. https turns on secure cookies. Not set: follows LISTEN."""
     listen: str = "127.0.0.1:8080"
     """Address and port of the web process."""
     trusted_proxies: str = ""
@@ -234,9 +234,19 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         name = PREFIX + item.name.upper()
         if found.get(name, "") != "" or (name in found and item.name in EMPTY_COUNTS):
             values[item.name] = _parse(name, found[name], item.default)
+    if "public_url" not in values and "listen" in values:
+        values["public_url"] = _reached_at(str(values["listen"]))
     if "kubeconfig" not in values and found.get("KUBECONFIG"):
         values["kubeconfig"] = found["KUBECONFIG"]
     return Settings(**values)  # type: ignore[arg-type]  # each value has its field's type by _parse
+
+
+def _reached_at(listen: str) -> str:
+    """The address by which this machine reaches its own web process; the usual one for a socket in the file system."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal():
+        return Settings.public_url
+    return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"  # noqa: S104
 
 
 def _parse(name: str, text: str, default: object) -> object:

@@ -29,6 +29,22 @@ def test_what_empty_means_is_written_where_it_is_not_the_default() -> None:
             assert "Empty:" not in each.text, f"{each.variable} cannot be set to the empty value it explains"
 
 
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        ("127.0.0.1:9999", "http://127.0.0.1:9999"),
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("[::]:8081", "http://127.0.0.1:8081"),
+        ("[::1]:8081", "http://[::1]:8081"),
+        ("unix:/run/driftline.sock", "http://127.0.0.1:8080"),
+    ],
+)
+def test_links_lead_to_where_the_web_process_listens_unless_they_are_set(listen: str, url: str) -> None:
+    assert read_settings({"DRIFTLINE_LISTEN": listen}).public_url == url
+    both = {"DRIFTLINE_LISTEN": listen, "DRIFTLINE_PUBLIC_URL": "https://driftline.example.org"}
+    assert read_settings(both).public_url == "https://driftline.example.org"
+
+
 def test_a_value_that_cannot_be_read_names_its_variable() -> None:
     for name, text, wanted in (("SMTP_PORT", "x", "whole number"), ("POLL_INTERVAL", "soon", "seconds")):
         with pytest.raises(Permanent, match=f"{PREFIX}{name}: '{text}' is not .*{wanted}"):
