@@ -13,7 +13,8 @@ from driftline.model.errors import Permanent
 
 _TOP = re.compile(rb"^entries:[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
 _NEXT_TOP = re.compile(rb"^[^\s#-]", re.MULTILINE)
-_FIRST = re.compile(rb"^( +)[^\s#-]", re.MULTILINE)
+_FIRST = re.compile(rb"^( +)(?:[^\s#-]|-[^\s])", re.MULTILINE)
+"""The first key below `entries`; one that begins with a dash is no item of a list."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names whose spelling as a key is one of three."""
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")

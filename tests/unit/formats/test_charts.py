@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import orjson
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 
 from driftline.formats.charts import Listed, chart_versions
 from driftline.formats.yaml import Limits, load_documents
@@ -74,6 +74,7 @@ ENTRY = st.fixed_dictionaries(
     st.sampled_from([2, 4]),
     st.sampled_from([20, 80]),
 )
+@example({"-a": [{"version": "1.0.0", "urls": []}], "0": [{"version": "1.0.0", "urls": [":"]}]}, "0", False, 2, 20)
 def test_cut_out_or_as_a_whole(
     entries: dict[str, list[dict[str, object]]], asked: str, flow: bool, indent: int, width: int
 ) -> None:
