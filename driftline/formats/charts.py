@@ -12,9 +12,12 @@ from driftline.formats.yaml import Limits, load_documents
 from driftline.model.errors import Permanent
 
 _TOP = re.compile(rb"^entries:[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
-_NEXT_TOP = re.compile(rb"^[^\s#-]", re.MULTILINE)
-_FIRST = re.compile(rb"^( +)(?:[^\s#-]|-[^\s])", re.MULTILINE)
-"""The first key below `entries`; one that begins with a dash is no item of a list."""
+_KEY = rb"(?:[^\s#-]|-(?!\s))"
+"""How a key of a map begins; `- ` is an item of a list, which may stand as far left as the key above it."""
+_NEXT_TOP = re.compile(rb"^" + _KEY, re.MULTILINE)
+_FIRST = re.compile(rb"^( +)([^\s#]\S?)", re.MULTILINE)
+_USUAL = re.compile(rb"[\w'\"]|-\S")
+"""How the key of a chart begins; `{`, `? `, `&` and the like are for the whole parse."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names whose spelling as a key is one of three."""
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
@@ -56,7 +59,7 @@ def _block(content: bytes, chart: str) -> bytes | None:
     after = _NEXT_TOP.search(content, top.end())
     end = after.start() if after else len(content)
     first = _FIRST.search(content, top.end(), end)
-    if first is None:
+    if first is None or not _USUAL.match(first[2]):
         return None
     indent = first[1]
     plain = re.escape(chart.encode())
@@ -67,7 +70,7 @@ def _block(content: bytes, chart: str) -> bytes | None:
     if len(found) > 1 or found[0][1].strip():
         return None
     start = found[0].start()
-    following = re.compile(rb"^ {1,%d}[^\s#-]" % len(indent), re.MULTILINE)
+    following = re.compile(rb"^ {1,%d}%b" % (len(indent), _KEY), re.MULTILINE)
     stop = following.search(content, found[0].end() + 1, end)
     return content[start : stop.start() if stop else end]
 

@@ -47,6 +47,20 @@ def test_one_chart_of_an_index() -> None:
     assert versions(HELM.replace(b"\n", b"\r\n"), "web") == versions(HELM, "web")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"entries:\n  -a:\n  - version: 0.1.0\n    urls: [a]\n  web:\n  - version: 1.0.0\n    urls: [w]\n",
+        b"entries:\n  -a:\n    - version: 0.1.0\n      urls: [a]\n  web:\n    - version: 1.0.0\n      urls: [w]\n",
+        b"entries:\n  {web: [{version: 1.0.0, urls: [w]}]}\n",
+        b"entries:\n  &all\n  web: [{version: 1.0.0, urls: [w]}]\n",
+        b"entries:\n  ? web\n  : - version: 1.0.0\n      urls: [w]\n",
+    ],
+)
+def test_an_unusual_layout_hides_no_chart(content: bytes) -> None:
+    assert versions(content, "web") == (Listed("1.0.0", "", ("w",)),)
+
+
 def test_another_chart_that_is_broken_does_not_matter() -> None:
     assert versions(HELM.replace(b"  web:\n", b"  web:\n  - [\n"), "redis") == versions(HELM, "redis")
 
@@ -54,7 +68,14 @@ def test_another_chart_that_is_broken_does_not_matter() -> None:
 def test_a_chart_without_versions_is_not_the_same_as_one_that_cannot_be_read() -> None:
     assert versions(b"entries:\n  web:\n  other: []\n", "web") == ()
     assert versions(b"entries: {}\n", "web") == ()
-    for broken in (b"entries:\n  web: 7\n", b"entries:\n  web: {}\n", b"entries: 1\n", b"", b"- 1\n"):
+    for broken in (
+        b"entries:\n  web: 7\n",
+        b"entries:\n  web: {}\n",
+        b"entries:\n  - web: []\n",
+        b"entries: 1\n",
+        b"",
+        b"- 1\n",
+    ):
         with pytest.raises(Permanent):
             versions(broken + (b"" if b"web: {}" not in broken else b"  x: [\n"), "web")
 
