@@ -102,16 +102,19 @@ def choose(target_revision: str, versions: Sequence[str], subject: str) -> str:
 
 
 def concerns(target_revision: str, tag: str) -> bool:
-    """Whether a newly published tag may change what a targetRevision means (WH-08). A hint.
-
-    A registry writes the `+` of a version as `_`.
-    """
-    tag = tag.replace("_", "+") if parse_version(tag) is None and parse_version(tag.replace("_", "+")) else tag
+    """Whether a newly published tag may change what a targetRevision means (WH-08). A hint."""
+    tag = version_of(tag)
     asked = _range(target_revision)
     if asked is None:
         return is_digest(target_revision) or target_revision == tag or bool(_spelled(target_revision, [tag]))
     version = parse_version(tag)
     return version is None or asked.admits(version)
+
+
+def version_of(tag: str) -> str:
+    """The version that a tag of a registry stands for, which writes the `+` of a version as `_`; else the tag."""
+    meant = tag.replace("_", "+", 1)
+    return meant if parse_version(meant) is not None else tag
 
 
 def _range(target_revision: str) -> Range | None:

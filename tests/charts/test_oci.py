@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import pytest
 
 from driftline.adapters.charts import Charts
-from driftline.adapters.charts.registry import registry_base
+from driftline.adapters.charts.registry import MANIFEST, registry_base
 from driftline.desired.tree import EntryKind
 from driftline.model.access import RepositoryAccess
 from driftline.model.errors import Permanent, Temporary
@@ -270,6 +271,14 @@ def test_a_registry_that_is_away(charts: Charts, tmp_path: Path) -> None:
     assert charts.pull(access, "redis", "1.0.0") == chart
     with pytest.raises(Temporary, match="connection refused"):
         charts.versions(access, "redis")
+
+
+def test_only_versions_have_a_plus(charts: Charts, tmp_path: Path, registry: RegistryHost) -> None:
+    registry.push(package(tmp_path, "redis", "3.0.0+build.1"), "named")
+    with httpx.Client(base_url=f"http://{registry.address}/v2/named/redis/") as client:
+        manifest = client.get("manifests/3.0.0_build.1", headers={"accept": MANIFEST})
+        client.put("manifests/feature_x", content=manifest.content, headers={"content-type": MANIFEST})
+    assert sorted(charts.versions(access_to(registry, "named"), "redis")) == ["3.0.0+build.1", "feature_x"]
 
 
 def test_a_tag_that_moved_is_followed(charts: Charts, tmp_path: Path, registry: RegistryHost) -> None:

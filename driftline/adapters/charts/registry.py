@@ -19,6 +19,7 @@ from driftline.adapters.charts.archives import Incoming
 from driftline.adapters.charts.reach import origin_of
 from driftline.adapters.charts.settings import ChartSettings
 from driftline.adapters.charts.web import Answer, Ask, Web
+from driftline.desired.releases import version_of
 from driftline.model.errors import Permanent
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -65,7 +66,7 @@ class Registry:
         self._get(Ask(self._root(), self._settings.answer_size))
 
     def tags(self) -> tuple[str, ...]:
-        """All tags, as versions: a registry cannot write `+`, Helm puts `_` in its place."""
+        """All tags, as versions where they are some: a registry cannot write `+`, Helm puts `_` in its place."""
         found: list[str] = []
         url = self._url("tags/list?n=1000")
         for _ in range(self._settings.pages):
@@ -73,7 +74,7 @@ class Registry:
             page = _json(answer.body, self._shown).get("tags") or []
             if not isinstance(page, list):
                 raise Permanent(f"{self._shown}: its registry's list of tags is none")
-            found += [tag.replace("_", "+") for tag in page if isinstance(tag, str)]
+            found += [version_of(tag) for tag in page if isinstance(tag, str)]
             following = _NEXT.search(answer.headers.get("link", ""))
             if following is None:
                 return tuple(dict.fromkeys(found))
