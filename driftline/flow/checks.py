@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from driftline.adapters import broker
 from driftline.adapters.store import clusters, jobs, migrating, repositories, ticks
 from driftline.desired.tools import Tool
+from driftline.desired.urls import shown_url
 from driftline.flow.edges import Edges
 from driftline.flow.registry import Check
 from driftline.model.errors import Failure
@@ -92,7 +93,8 @@ def _repositories(edges: Edges) -> Iterator[Check]:
         detail = (
             f"fetched {row.fetched_at:%Y-%m-%d %H:%M:%S}Z" if ok and row.fetched_at else row.message or "not fetched"
         )
-        yield Check(f"repository {row.url}", ok, detail, "" if ok else "driftline repo add --upsert with credentials")
+        advice = "" if ok else "driftline repo add --upsert with credentials"
+        yield Check(f"repository {shown_url(row.url)}", ok, detail, advice)
 
 
 def _alerts(edges: Edges) -> Check:

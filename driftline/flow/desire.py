@@ -21,7 +21,7 @@ from driftline.desired.finalise import Desired, finalise
 from driftline.desired.inputs import Inputs
 from driftline.desired.revision import Tracked
 from driftline.desired.tree import Tree
-from driftline.desired.urls import GIT
+from driftline.desired.urls import GIT, shown_url
 from driftline.flow import charts
 from driftline.flow.charts import NotFetched, RepositoryAway
 from driftline.flow.commits import commit_fetched
@@ -72,7 +72,7 @@ def resolve(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -
         if row.fetched_at is None:
             if row.failing_since is not None:
                 raise RepositoryAway(row.message)
-            raise NotFetched(f"{row.url}: is being fetched for the first time", row.id)
+            raise NotFetched(f"{shown_url(row.url)}: is being fetched for the first time", row.id)
         tracked = _tracked(source, position, overrides)
         if row.kind == GIT:
             found.append(_commit(edges, credentials, row, tracked))
@@ -94,8 +94,8 @@ def _commit(edges: Edges, credentials: RepositoryAccess, row: RepositoryRow, tra
     except Permanent as unknown:
         if not row.refs and not row.head:
             wanted = tracked.revision or "its default branch"
-            raise Permanent(f"{row.url}: the repository has no commits yet; push one to {wanted}") from None
-        raise Permanent(f"{row.url}: {unknown.message}") from None
+            raise Permanent(f"{shown_url(row.url)}: the repository has no commits yet; push one to {wanted}") from None
+        raise Permanent(f"{shown_url(row.url)}: {unknown.message}") from None
 
 
 def resolve_asked(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from driftline.adapters.store import applications, jobs, repositories
 from driftline.adapters.store.applications import Changes, SourceUse
 from driftline.adapters.store.jobs import Job
 from driftline.adapters.store.repositories import RepositoryRow
-from driftline.desired.urls import GIT
+from driftline.desired.urls import GIT, shown_url
 from driftline.flow import access, charts, news, signals
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import app_request, hints, number_of
@@ -91,16 +91,16 @@ def _failed(job: Job, row: RepositoryRow, uses: Sequence[SourceUse], failure: Fa
         new = {use.application_id for use in uses if not use.inputs}
         ids = jobs.request_many(db, [app_request(number) for number in sorted({*new, *_asked(uses)})])
         jobs.finish(db, job, run_at=edges.now() + min(KEEP_TRYING, max(delay, timedelta(seconds=tried / 2))))
-    edges.log.warning("fetch failed", repository=row.url, reason=failure.message)
+    edges.log.warning("fetch failed", repository=shown_url(row.url), reason=failure.message)
     edges.hint([*hints(ids[1:]), *wake])
     return ids[:1]
 
 
 def _unreachable(row: RepositoryRow, failure: Failure) -> Signal:
-    facts = {"repository": row.url, "message": failure.message}
+    facts = {"repository": shown_url(row.url), "message": failure.message}
     return Signal(Condition.REPOSITORY_UNREACHABLE, f"repository:{row.url_normal}", active=True, facts=facts)
 
 
 def _reachable(row: RepositoryRow) -> Signal:
-    facts = {"repository": row.url}
+    facts = {"repository": shown_url(row.url)}
     return Signal(Condition.REPOSITORY_UNREACHABLE, f"repository:{row.url_normal}", active=False, facts=facts)

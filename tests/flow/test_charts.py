@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from deploy.localcluster.build import helm as helm_binary
 from driftline.adapters.charts import Charts
 from driftline.adapters.store import histories, jobs, repositories
 from driftline.adapters.store.repositories import RepositoryRow
+from driftline.adapters.store.tables import alert
 from driftline.adapters.store.tables.edges import repository
 from driftline.flow import inspect, operate, receive, registry, tick
 from driftline.flow.operate import SyncRequest
@@ -402,6 +403,19 @@ def test_credentials_belong_to_the_repository(small: Installation, tmp_path: Pat
         small.hurry(3)
         assert small.status(name) == ("Synced", "Healthy")
         assert PASSWORD not in small.dump()
+
+
+def test_a_password_in_a_url_is_in_no_message(small: Installation, charts: ChartHost) -> None:
+    charts.publish("redis", "18.0.0")
+    url = charts.repository.replace("://", "://dana:hunter2@")
+    name = declared(small, source(url, "rediss"))
+    said = small.conditions(name)["ComparisonError"]
+    assert said.startswith(f"{charts.repository}: chart rediss"), said
+    charts.answers["/charts/index.yaml"] = Answer(503)
+    fetch(small, url)
+    with small.store.read() as db:
+        told = db.execute(select(alert.c.facts)).scalars().all()
+    assert charts.repository in str(told) and "hunter2" not in str(told)
 
 
 def test_a_url_is_of_one_kind_until_nobody_reads_it_as_such(small: Installation, charts: ChartHost) -> None:
