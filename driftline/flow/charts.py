@@ -41,9 +41,9 @@ def answer(row: RepositoryRow, tracked: Tracked) -> Answer:
         if row.failing_since is not None:
             raise RepositoryAway(row.message)
         wanted = tracked.revision or releases.ANY
-        raise NotFetched(f"{row.url}: {subject(tracked.chart)} {wanted} is being looked for", row.id)
+        raise NotFetched(f"{urls.shown_url(row.url)}: {subject(tracked.chart)} {wanted} is being looked for", row.id)
     if found.problem:
-        raise Permanent(f"{row.url}: {found.problem}")
+        raise Permanent(f"{urls.shown_url(row.url)}: {found.problem}")
     return found
 
 
@@ -60,9 +60,11 @@ def tree(edges: Edges, row: RepositoryRow, access: RepositoryAccess, chart: str,
     known = digest_of(row, chart, version)
     if known and edges.charts.contains(known):
         return edges.charts.tree(known)
-    pulled = edges.charts.pull(access, chart, version)
+    pulled = edges.charts.pull(access, chart, version, known)
     if known and pulled.digest != known:
-        raise NotFetched(f"{row.url}: {subject(chart)} {version} was published again with other content", row.id)
+        raise NotFetched(
+            f"{urls.shown_url(row.url)}: {subject(chart)} {version} was published again with other content", row.id
+        )
     return edges.charts.tree(pulled.digest)
 
 

@@ -1,6 +1,8 @@
 """HTTP chart repositories: what is listed, what is pulled, who sees credentials, and what is refused."""
 
 import hashlib
+import os
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -443,3 +446,69 @@ def test_other_credentials_see_another_repository(host: ChartHost, access: Repos
     host.publish("redis", "1.0.0")
     charts.pull(access, "redis", "1.0.0")
     assert charts.known(replace(access, username="eve", password="x"), "redis", "1.0.0") is None
+
+
+def test_an_index_that_went_from_the_disk_is_asked_for_again(
+    host: ChartHost, access: RepositoryAccess, charts: Charts, tmp_path: Path
+) -> None:
+    host.publish("redis", "1.0.0")
+    charts.versions(access, "redis")
+    for path in (tmp_path / "kept" / "repositories").glob("*/index-*"):
+        path.unlink()
+    assert charts.versions(access, "redis", fresh=False) == ("1.0.0",), "not to have an index is no empty one"
+
+
+def test_a_former_index_stays_for_those_who_are_about_to_read_it(
+    host: ChartHost, access: RepositoryAccess, charts: Charts, tmp_path: Path
+) -> None:
+    host.publish("redis", "1.0.0")
+    charts.versions(access, "redis")
+    former = sorted((tmp_path / "kept" / "repositories").glob("*/index-*"))
+    for path in former:
+        os.utime(path, (time.time() - 86400,) * 2)
+    host.publish("redis", "1.1.0")
+    charts.versions(access, "redis")
+    assert former and all(path.exists() for path in former)
+    for path in former:
+        os.utime(path, (time.time() - 86400,) * 2)
+    host.publish("redis", "1.2.0")
+    charts.versions(access, "redis")
+    assert not any(path.exists() for path in former)
+
+
+def test_an_index_that_names_other_content_than_what_is_meant_is_asked_for_again(
+    host: ChartHost, access: RepositoryAccess, make_charts: MakeCharts, tmp_path: Path
+) -> None:
+    host.publish("redis", "1.0.0")
+    other_machine = make_charts(tmp_path / "other")
+    before = other_machine.pull(access, "redis", "1.0.0")
+    meant = digest_of(host.publish("redis", "1.0.0", {"values.yaml": "greeting: again\n"}))
+    assert other_machine.pull(access, "redis", "1.0.0") == before
+    assert other_machine.pull(access, "redis", "1.0.0", meant).digest == meant
+
+
+def test_a_name_that_is_gone_when_it_is_asked_for_again_opens_no_way_inside(
+    host: ChartHost, access: RepositoryAccess, charts: Charts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, asked = socket.getaddrinfo, []
+
+    def fickle(name: str, *arguments: Any, **more: Any) -> Any:
+        if name != "charts.test":
+            return resolve(name, *arguments, **more)
+        asked.append(name)
+        if len(asked) > 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return resolve("127.0.0.1", *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", fickle)
+    with ChartHost(tmp_path / "inside") as inside:
+        inside.publish("redis", "1.0.0")
+        host.publish("redis", "1.0.0")
+        host.edit_index(
+            lambda index: index["entries"]["redis"][0].update(urls=[f"{inside.repository}/redis-1.0.0.tgz"])
+        )
+        elsewhere = replace(access, url=access.url.replace("127.0.0.1", "charts.test"))
+        charts.versions(elsewhere, "redis")
+        with pytest.raises(Temporary, match="host unknown"):
+            charts.pull(elsewhere, "redis", "1.0.0")
+        assert not inside.requests

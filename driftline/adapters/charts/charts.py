@@ -75,24 +75,29 @@ class Charts:
         """All versions of a chart that the repository or registry names now, empty for a chart that it does not list.
 
         In a registry a chart without versions is one that does not exist, which is Permanent. Without `fresh` an index
-        is asked for only if it never was: for the second chart of one look.
+        is asked for only if none is here: for the second chart of one look.
         """
         with _disk():
             if access.kind == "oci":
                 with self._registry(access, chart) as registry:
                     return registry.tags()
             index = self._index(access, chart)
-            listed = index.fresh(chart) if fresh or not index.asked else index.known(chart)
+            listed = None if fresh else index.known(chart)
+            listed = index.fresh(chart) if listed is None else listed
             return tuple(dict.fromkeys(each.version for each in listed))
 
-    def pull(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
+    def pull(self, access: RepositoryAccess, chart: str, version: str, digest: str = "") -> Chart:
         """Have one version here, and say what it is. `version` is one that `versions` names; OCI: or a digest.
 
-        What was pulled before is not sent again, and serves while the host is away.
+        What was pulled before is not sent again, and serves while the host is away. With a `digest`, the content that
+        is meant, an index that names another one is an old one and asked for again.
         """
         with _disk():
             try:
-                pulled = (self._pull_oci if access.kind == "oci" else self._pull)(access, chart, version)
+                if access.kind == "oci":
+                    pulled = self._pull_oci(access, chart, version)
+                else:
+                    pulled = self._pull(access, chart, version, digest)
             except Temporary:
                 if (before := self.known(access, chart, version)) is None:
                     raise
@@ -164,10 +169,10 @@ class Charts:
         """End what was started."""
         self._reader.close()
 
-    def _pull(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
+    def _pull(self, access: RepositoryAccess, chart: str, version: str, digest: str) -> Chart:
         index = self._index(access, chart)
-        known = _find(index.known(chart), version)
-        if known is not None:
+        known = _find(index.known(chart) or (), version)
+        if known is not None and (not digest or known.digest in ("", digest)):
             try:
                 return self._download(index, access, known)
             except Permanent:

@@ -1,7 +1,9 @@
 """HTTP chart repositories: an index.yaml, asked for only if it changed, and archives whose URLs it names."""
 
 import hashlib
+import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,11 +41,6 @@ class Index:
         self.url = str(self._below.copy_with(path=self._below.path + "index.yaml"))
         self.shown = shown_address(self.url)
 
-    @property
-    def asked(self) -> bool:
-        """Whether the index was read before."""
-        return self._state() is not None
-
     def fresh(self, chart: str) -> tuple[Listed, ...]:
         """The versions that the repository lists now. Callers that wait for the same index share one request."""
         called = time.time()
@@ -53,13 +50,13 @@ class Index:
                 state = self._asked(state, chart)
         return self._versions(chart, state)
 
-    def known(self, chart: str) -> tuple[Listed, ...]:
-        """The versions as they were listed last, without network; empty if the repository was never asked."""
+    def known(self, chart: str) -> tuple[Listed, ...] | None:
+        """The versions as they were listed last, without network; None if no index is here (any more)."""
         state = self._state()
         try:
-            return self._versions(chart, state) if state is not None else ()
+            return self._versions(chart, state) if state is not None else None
         except FileNotFoundError:
-            return ()
+            return None
 
     def archive_url(self, listed: Listed) -> str:
         """Where a version's archive is: its first URL, a relative one below the repository's own, as Helm does."""
@@ -91,8 +88,16 @@ class Index:
             self._versions(chart, renewed)
         self._place.write(_STATE, orjson.dumps(asdict(renewed)))
         self._place.touch()
+        if state is not None and state.file != renewed.file:
+            self._replaced(state)
         self._drop_others(renewed)
         return renewed
+
+    def _replaced(self, former: _State) -> None:
+        """Let a former index's age count from now on: somebody may be about to read it."""
+        for path in self._place.directory.glob(f"{former.file.removesuffix('.yaml')}*"):
+            with suppress(FileNotFoundError):
+                os.utime(path)
 
     def _drop_others(self, state: _State) -> None:
         """Remove former indexes and what was read from them, a while after they were replaced: somebody may read."""

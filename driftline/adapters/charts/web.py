@@ -138,8 +138,10 @@ class Web:
             return True
         try:
             checked_addresses(self.reach.own.host, self.reach.own.port, allow_private=False)
-        except (Refused, OSError):
+        except Refused:
             return True
+        except OSError:
+            return False  # a name that leads nowhere does not lead inside
         return False
 
     def _read(self, ask: Ask, response: httpx.Response, shown: str) -> Answer:
