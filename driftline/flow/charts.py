@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from driftline.adapters.charts import Chart
 from driftline.adapters.store.applications import SourceUse
@@ -51,7 +51,10 @@ def with_answer(edges: Edges, row: RepositoryRow, access: RepositoryAccess, trac
     """The row with an answer for a revision that a person names, asked for now if no application follows it."""
     if releases.answer_to(row.charts or (), tracked.chart, tracked.revision) is not None:
         return row
-    found = _Look(edges, access, ()).of_chart(tracked.chart, [tracked.revision])
+    looking = _Look(edges, access, ())
+    found = looking.of_chart(tracked.chart, [tracked.revision])
+    if looking.failure is not None:
+        raise looking.failure
     return replace(row, charts=[*(row.charts or ()), *(each.to_json() for each in found)])
 
 
@@ -74,20 +77,30 @@ def digest_of(row: RepositoryRow, chart: str, version: str) -> str:
     return next((each.get("digest", "") for each in found), "")
 
 
-def look(edges: Edges, row: RepositoryRow, uses: Sequence[SourceUse], access: RepositoryAccess) -> tuple[Answer, ...]:
+@dataclass(frozen=True)
+class Looked:
+    """What a look came to. With a `failure` some charts could not be pulled now: their answers are those of before,
+    and one that there was none of is missing."""
+
+    answers: tuple[Answer, ...]
+    failure: Temporary | None = None
+
+
+def look(edges: Edges, row: RepositoryRow, uses: Sequence[SourceUse], access: RepositoryAccess) -> Looked:
     """Look into a repository once: what every revision that is followed in it means now, pulled.
 
-    What is wrong with one chart says nothing of the others: it is that answer's problem. Raises the failure of the
-    repository itself.
+    What is wrong with one chart says nothing of the others: it is that answer's problem, or worth another try. Raises
+    the failure of the repository itself.
     """
     wanted: dict[str, set[str]] = defaultdict(set)
     for use in uses:
         wanted[use.chart].add(use.target_revision)
     if not wanted:
         edges.charts.check(access)
-        return ()
+        return Looked(())
     looking = _Look(edges, access, row.charts or ())
-    return tuple(each for chart in sorted(wanted) for each in looking.of_chart(chart, sorted(wanted[chart])))
+    answers = tuple(each for chart in sorted(wanted) for each in looking.of_chart(chart, sorted(wanted[chart])))
+    return Looked(answers, looking.failure)
 
 
 class _Look:
@@ -96,6 +109,8 @@ class _Look:
     def __init__(self, edges: Edges, access: RepositoryAccess, known: Sequence[Mapping[str, str]]) -> None:
         self._edges, self._access, self._known = edges, access, known
         self._asked = False
+        self.failure: Temporary | None = None
+        """The first chart that could not be pulled now."""
 
     def of_chart(self, chart: str, wanted: Sequence[str]) -> list[Answer]:
         """What each of some revisions of one chart means now. Raises what is wrong with the repository itself."""
@@ -112,6 +127,11 @@ class _Look:
                 found.append(self._compared(Answer(chart, text, named, pulled[version].digest)))
             except Permanent as failure:
                 found.append(self._kept(chart, text) or Answer(chart, text, problem=failure.message))
+            except Temporary as failure:
+                # An archive's host may be away for long: the other charts go on.
+                self.failure = self.failure or failure
+                before = releases.answer_to(self._known, chart, text)
+                found += [before] if before else []
         return found
 
     def _versions(self, chart: str) -> tuple[str, ...] | Permanent:

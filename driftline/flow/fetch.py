@@ -8,12 +8,16 @@ a thousand applications the other 999 get a new revision in one statement and no
 from collections.abc import Sequence
 from datetime import timedelta
 
+from sqlalchemy import Connection
+
 from driftline.adapters.store import applications, jobs, repositories
 from driftline.adapters.store.applications import Changes, SourceUse
 from driftline.adapters.store.jobs import Job
 from driftline.adapters.store.repositories import RepositoryRow
+from driftline.adapters.taskqueue import Hint
 from driftline.desired.urls import GIT, shown_url
 from driftline.flow import access, charts, news, signals
+from driftline.flow.charts import Looked
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import app_request, hints, number_of
 from driftline.model.alert import Condition, Signal
@@ -42,13 +46,16 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
         return ()
     try:
         fetched = edges.mirrors.fetch(credentials, news.wanted_refs(uses)) if row.kind == GIT else None
-        answers = charts.look(edges, row, uses, credentials) if row.kind != GIT else ()
+        looked = charts.look(edges, row, uses, credentials) if row.kind != GIT else Looked(())
     except Failure as failure:
-        return _failed(job, row, uses, failure, edges)
+        with edges.store.write() as db:
+            ids, wake = _failed(db, job, row, uses, failure, edges)
+        edges.hint([*hints(ids[1:]), *wake])
+        return ids[:1]
     if fetched is not None:
         found = news.git_news(row, uses, fetched, credentials, edges)
     else:
-        found = news.chart_news(row, uses, answers, edges)
+        found = news.chart_news(row, uses, looked, edges)
     affected = sorted({*found.affected, *_asked(uses)})
     if not affected and not found.fresh:
         _rest(job, edges)
@@ -57,8 +64,12 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
         moved = {number: Changes(revisions=list(revisions)) for number, revisions in found.moved.items()}
         applications.set_statuses(db, moved)
         ids = jobs.request_many(db, [app_request(number) for number in affected])
-        wake = signals.raise_signals(db, edges, [_reachable(row)]) if row.failing_since else []
-        jobs.finish(db, job)
+        if looked.failure is not None:
+            more, wake = _failed(db, job, row, uses, looked.failure, edges)
+            ids = tuple(dict.fromkeys((*ids, *more)))
+        else:
+            wake = signals.raise_signals(db, edges, [_reachable(row)]) if row.failing_since else []
+            jobs.finish(db, job)
     # The usual push concerns one application: going on with it here saves a message and a worker's wake-up.
     edges.hint([*hints(ids[1:]), *wake])
     return ids[:1]
@@ -80,20 +91,23 @@ def _asked(uses: Sequence[SourceUse]) -> set[int]:
     return {use.application_id for use in uses if use.sync_requested}
 
 
-def _failed(job: Job, row: RepositoryRow, uses: Sequence[SourceUse], failure: Failure, edges: Edges) -> tuple[int, ...]:
-    """Note the failure, tell people once for the repository, and come back later; a dead host is not polled faster."""
+def _failed(
+    db: Connection, job: Job, row: RepositoryRow, uses: Sequence[SourceUse], failure: Failure, edges: Edges
+) -> tuple[tuple[int, ...], Sequence[Hint]]:
+    """Note the failure, tell people once for the repository, and come back later; a dead host is not polled faster.
+
+    Returns the jobs of applications that have to say why, and whom to wake.
+    """
     delay = failure.delay if isinstance(failure, Temporary) else KEEP_TRYING
     tried = 0 if row.failing_since is None else int((edges.now() - row.failing_since).total_seconds())
-    with edges.store.write() as db:
-        repositories.set_failed(db, row.id, failure.message)
-        wake = signals.raise_signals(db, edges, [_unreachable(row, failure)])
-        # Those that were never compared have nothing else that says why.
-        new = {use.application_id for use in uses if not use.inputs}
-        ids = jobs.request_many(db, [app_request(number) for number in sorted({*new, *_asked(uses)})])
-        jobs.finish(db, job, run_at=edges.now() + min(KEEP_TRYING, max(delay, timedelta(seconds=tried / 2))))
+    repositories.set_failed(db, row.id, failure.message)
+    wake = signals.raise_signals(db, edges, [_unreachable(row, failure)])
+    # Those that were never compared have nothing else that says why.
+    new = {use.application_id for use in uses if not use.inputs}
+    ids = jobs.request_many(db, [app_request(number) for number in sorted({*new, *_asked(uses)})])
+    jobs.finish(db, job, run_at=edges.now() + min(KEEP_TRYING, max(delay, timedelta(seconds=tried / 2))))
     edges.log.warning("fetch failed", repository=shown_url(row.url), reason=failure.message)
-    edges.hint([*hints(ids[1:]), *wake])
-    return ids[:1]
+    return ids, wake
 
 
 def _unreachable(row: RepositoryRow, failure: Failure) -> Signal:

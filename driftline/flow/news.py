@@ -11,11 +11,12 @@ from driftline.adapters.git import Fetched
 from driftline.adapters.store import repositories
 from driftline.adapters.store.applications import SourceUse
 from driftline.adapters.store.repositories import RepositoryRow
-from driftline.desired import releases, revision
+from driftline.desired import revision
 from driftline.desired.inputs import Inputs, unchanged
 from driftline.desired.releases import Answer
 from driftline.desired.revision import Tracked
 from driftline.desired.tree import Tree
+from driftline.flow.charts import Looked
 from driftline.flow.commits import commit_of
 from driftline.flow.edges import Edges
 from driftline.model.access import RepositoryAccess
@@ -68,22 +69,24 @@ def git_news(
     return News(affected, moved, (row.refs, row.head) != (dict(fetched.refs), fetched.head), record)
 
 
-def chart_news(row: RepositoryRow, uses: Sequence[SourceUse], answers: Sequence[Answer], edges: Edges) -> News:
+def chart_news(row: RepositoryRow, uses: Sequence[SourceUse], looked: Looked, edges: Edges) -> News:
     """Whom new versions of charts concern, and versions that were published again."""
-    now = {(each.chart, each.wanted): each for each in answers}
+    now = {(each.chart, each.wanted): each for each in looked.answers}
+    known = {(each["chart"], each["wanted"]): Answer.from_json(each) for each in row.charts or ()}
     news = _Sorter()
     for use in uses:
-        found = now[use.chart, use.target_revision]
-        before = releases.answer_to(row.charts or (), use.chart, use.target_revision)
+        found, before = (each.get((use.chart, use.target_revision)) for each in (now, known))
+        if found is None:
+            continue
         if not rendered(use) or (found.problem and found != before):
             news.affected.add(use.application_id)
         elif not found.problem and (found.version != _known(use) or found != before):
             news.candidates[found.digest].append((use, found.version))
 
-    written = [each.to_json() for each in answers]
+    written = [each.to_json() for each in looked.answers]
 
     def record(db: Connection) -> None:
-        repositories.set_charts(db, row.id, written)
+        repositories.set_charts(db, row.id, written, well=looked.failure is None)
 
     affected, moved = news.sorted_by(edges.charts.tree)
     return News(affected, moved, row.charts != written, record)

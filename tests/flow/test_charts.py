@@ -183,6 +183,32 @@ def test_a_failing_repository_keeps_what_there_was_and_is_told_of_once(here: Ins
     assert [edge for edge, _ in here.told()].count("recover") == 1
 
 
+def test_a_chart_whose_host_is_away_holds_up_no_other(here: Installation, charts: ChartHost) -> None:
+    charts.publish("redis", "18.0.0")
+    charts.publish("web", "1.0.0")
+    redis = declared(here, source(charts.repository))
+    web = declared(here, source(charts.repository, "web", "1.*"))
+    charts.publish("redis", "18.1.0")
+    charts.publish("web", "1.1.0")
+    charts.answers["/charts/redis-18.1.0.tgz"] = Answer(503)
+    fetch(here, charts.repository)
+    assert deployed(here, "web")[0] == "1.1.0"
+    assert deployed(here)[0] == "18.0.0" and here.status(redis) == ("Synced", "Healthy")
+    failing = row(here, charts.repository)
+    assert failing.state == "unreachable" and "redis-18.1.0.tgz: answered 503" in failing.message
+    since = failing.failing_since
+    fetch(here, charts.repository)
+    assert row(here, charts.repository).failing_since == since, "the longer it lasts, the less often it is tried"
+
+    new = declared(here, source(charts.repository, revision="18.1.0", releaseName="other"))
+    assert "redis-18.1.0.tgz: answered 503" in str(here.conditions(new))
+    charts.answers.clear()
+    fetch(here, charts.repository)
+    assert deployed(here)[0] == "18.1.0" and row(here, charts.repository).state == "ok"
+    assert {here.status(each) for each in (redis, web, new)} == {("Synced", "Healthy")}
+    assert [open_ for _, _, open_ in here.alerts("on-repository-unreachable")] == [False]
+
+
 def test_a_rollback_needs_no_repository(here: Installation, charts: ChartHost) -> None:
     charts.publish("redis", "18.0.0")
     name = declared(here, source(charts.repository))

@@ -220,11 +220,11 @@ def set_fetched(db: Connection, repository_id: int, refs: Mapping[str, str], hea
     db.execute(change.values(refs=dict(refs), head=head, **well))
 
 
-def set_charts(db: Connection, repository_id: int, answers: Sequence[Mapping[str, str]]) -> None:
-    """Record what a successful look at a repository of charts came to: the repository is well."""
+def set_charts(db: Connection, repository_id: int, answers: Sequence[Mapping[str, str]], well: bool = True) -> None:
+    """Record what a look at a repository of charts came to: the repository is well, or else stays what it was."""
     change = update(repository).where(repository.c.id == repository_id)
-    well = {"state": OK, "message": "", "failing_since": None, "fetched_at": db_now(), "updated_at": db_now()}
-    db.execute(change.values(charts=list(answers), **well))
+    state = {"state": OK, "message": "", "failing_since": None} if well else {}
+    db.execute(change.values(charts=list(answers), fetched_at=db_now(), updated_at=db_now(), **state))
 
 
 def set_failed(db: Connection, repository_id: int, message: str) -> datetime:
