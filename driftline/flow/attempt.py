@@ -70,20 +70,20 @@ def _plan(run: Run, started_at: datetime, again: bool = False) -> bool:
         run.results[held.change.key] = skipped
     try:
         with run.edges.store.write() as db:
-            conflicts = _store_plan(run, db, again)
+            _store_plan(run, db, again)
     except _Rival:
         # Another sync was started between our look and now: this look is over, the other one goes on.
         with run.edges.store.write() as db:
             jobs.finish(db, run.situation.job, run_at=run.edges.now() + SOON)
         return False
-    if conflicts:
+    except _Taken:
         # Some of it belongs to another application: plan again, with that known.
         run.ask = replace(run.ask, check_owners=True)
         return _plan(run, started_at, again)
     return True
 
 
-def _store_plan(run: Run, db: Connection, again: bool) -> bool:
+def _store_plan(run: Run, db: Connection, again: bool) -> None:
     situation = run.situation
     run.render_id = situation.row.render_id if run.ask.former else desire.keep(db, run.edges, run.found.wish)
     values = _plan_values(run, run.render_id)
@@ -94,6 +94,9 @@ def _store_plan(run: Run, db: Connection, again: bool) -> bool:
     own = [claim for claim in wished if is_child(claim.key) and not run.ask.dry_run]
     claimed = objects.claim_many(db, run.found.view.uid, situation.row.id, here)
     owned = objects.claim_many(db, OWN, situation.row.id, own)
+    if claimed.conflicts or owned.conflicts:
+        # Nothing is stored: a worker that took this plan up would write what belongs to another.
+        raise _Taken
     if not again and not run.ask.former:
         # Later on, what was written since is newer than the look.
         run.wake += standing.record(db, run.edges, run.found, run.memory, render_id=run.render_id)
@@ -102,7 +105,6 @@ def _store_plan(run: Run, db: Connection, again: bool) -> bool:
         syncs.save_step(db, situation.job, run.sync_id, **values)
     else:
         run.sync_id = _begin(run, db, values)
-    return bool(claimed.conflicts or owned.conflicts)
 
 
 def _begin(run: Run, db: Connection, values: Step) -> int:
@@ -172,6 +174,10 @@ def learnt(run: Run) -> bool:
 
 class _Rival(Exception):
     """Another sync of the application is open."""
+
+
+class _Taken(Exception):
+    """Something of the plan belongs to another application."""
 
 
 def _says_immutable(verdict: Verdict | None) -> bool:

@@ -77,7 +77,7 @@ def write_children(
     ids: dict[str, int] = {}
     wrong: dict[str, str] = {}
     wake: list[Hint] = []
-    # Its own declaration stays with whoever made it; what Git says of it is taken all the same.
+    # Its own declaration stays with the person who made it; what Git says of it is taken all the same.
     mine = [app for app in apps if app.name == row.name]
     for parent_id, some in ((row.id, [app for app in apps if app.name != row.name]), (row.parent_id, mine)):
         if some:

@@ -114,7 +114,11 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
         for credentials, commit in zip(situation.credentials, wish.revisions, strict=False):
             # Read now and remembered, because what is recorded later is recorded inside a transaction.
             edges.commit(credentials, commit)
+    name = situation.row.name
     children, child_problems = wanted_children(wish.desired.declarations)
+    if situation.row.parent_id is not None:
+        # What its parent says of it counts: two declarations of one application would be taken in turn for ever.
+        children = {key: each for key, each in children.items() if not itself(key, name)}
     bodies = wish.desired.objects
     wanted: dict[Key, Wanted] = {key: Wanted(body, wish.desired.digests[key]) for key, body in bodies.items()}
     wanted.update(children)
@@ -128,7 +132,6 @@ def look(edges: Edges, situation: Situation, seen: View, wish: Wish, ask: bool =
     undecided = frozenset() if ask else behind
     compared = comparer.compare(bodies, wish.desired.digests, ledger, undecided)
     problems = (*wish.desired.problems, *child_problems)
-    name = situation.row.name
     # It never prunes itself: that Git dropped its own declaration does not mean that it is to go.
     named = frozenset(key for key in extras_of(owned, wanted, wish, problems) if not itself(key, name))
     dropped = seen.reader.read_owned(key for key in named if not is_child(key))

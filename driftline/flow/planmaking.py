@@ -12,6 +12,7 @@ from driftline.flow.children import is_child, itself, seen_children, seen_itself
 from driftline.flow.edges import Edges
 from driftline.flow.looking import Look, comparer_for
 from driftline.flow.reading import live_seen
+from driftline.flow.situation import OWN
 from driftline.model.errors import Temporary
 from driftline.model.objects import Key
 from driftline.model.plan import Plan
@@ -84,7 +85,12 @@ def plan_input(edges: Edges, found: Look, ask: Ask) -> PlanInput:
     return PlanInput(
         wanted=found.wanted,
         verdicts=found.compared.verdicts,
-        owned={key: owned_row(row) for key, row in found.situation.owned.items()},
+        # It never prunes itself, so that it is no part of a plan once Git has dropped its own declaration.
+        owned={
+            key: owned_row(row)
+            for key, row in found.situation.owned.items()
+            if key in found.wanted or not itself(key, found.situation.row.name)
+        },
         live=live,
         client_side=_client_side(edges, found),
         others=_others(edges, found) if ask.check_owners else {},
@@ -170,10 +176,11 @@ def _makes_namespace(found: Look, ask: Ask, namespace: Key) -> bool:
 
 def _others(edges: Edges, found: Look) -> Mapping[Key, str]:
     """Keys that other applications own, and their names. Only new keys can be."""
-    fresh = [key for key in found.wanted if key not in found.situation.owned and not is_child(key)]
+    fresh = [key for key in found.wanted if key not in found.situation.owned]
     if not fresh:
         return {}
     with edges.store.read() as db:
-        owners = objects.owners(db, found.view.uid, fresh)
+        owners = objects.owners(db, found.view.uid, [key for key in fresh if not is_child(key)])
+        owners |= objects.owners(db, OWN, [key for key in fresh if is_child(key)])
         rows = applications.by_ids(db, sorted(set(owners.values()))) if owners else {}
     return {key: rows[owners[key.id]].name for key in fresh if key.id in owners and owners[key.id] in rows}

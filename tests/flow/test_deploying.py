@@ -3,9 +3,9 @@
 import pytest
 
 from driftline.adapters.store import applications, jobs
-from driftline.flow import operate
+from driftline.flow import operate, planmaking
 from driftline.flow.operate import SyncRequest
-from driftline.model.errors import Permanent
+from driftline.model.errors import Permanent, Temporary
 from tests.flow.installation import Installation, config, deployment, hook, manifests
 from tests.kit.cluster import eventually, random_name
 from tests.kit.databases import count_statements
@@ -295,6 +295,24 @@ def test_an_object_that_belongs_to_another_application_is_named_and_left_alone(h
     assert own is not None, "the rest of the second one is applied"
     assert f"belongs to application {name}" in here.syncs(rival)[0].message
     assert here.owned(rival) == {f"/ConfigMap/{here.namespace}/own"}
+
+
+def test_no_plan_is_stored_that_holds_what_belongs_to_another(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = manifests(config("shared", a="1"))
+    here.push({"app/all.yaml": shared, "rival/all.yaml": shared})
+    here.declare()
+    here.settle()
+
+    def dies(*_: object) -> None:
+        raise Temporary("killed before the plan was made anew")
+
+    monkeypatch.setattr(planmaking, "_others", dies)
+    rival = here.declare(path="rival")
+    here.settle()
+    assert "killed" in here.conditions(rival)["ComparisonError"]
+    assert here.syncs(rival) == [] and here.owned(rival) == set()
 
 
 @pytest.mark.covers("OBJ-13")
