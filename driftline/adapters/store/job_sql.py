@@ -112,12 +112,13 @@ def fold(dialect: str) -> Insert:
         updated_at=db_now(),
     )
     new = excluded(job)
+    faster = and_(job.c.state == JobState.QUEUED, job.c.queue != new.queue, new.queue == Queue.FAST)
     earlier = case((job.c.run_at <= new.run_at, job.c.run_at), else_=new.run_at)
     merged = {
         "wanted": job.c.wanted + 1,
         "run_at": case((job.c.state == JobState.QUEUED, earlier), else_=job.c.run_at),
-        # Counts while the job is leased; a claim clears it.
-        "wanted_at": case((job.c.wanted_at <= new.run_at, job.c.wanted_at), else_=new.run_at),
+        # Counts while the job is leased; a claim clears it. Who brings a waiting job to the fast workers asks first.
+        "wanted_at": case((and_(~faster, job.c.wanted_at <= new.run_at), job.c.wanted_at), else_=new.run_at),
         "queue": case((new.queue == Queue.FAST, new.queue), else_=job.c.queue),
         "payload": func.coalesce(new.payload, job.c.payload),
         "updated_at": db_now(),
