@@ -40,9 +40,7 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
             _look(edges, replace(situation, sync=None, former_sync=sync))
         else:
             former.go_on(edges, situation, sync)
-    elif situation.cluster is None:
-        _no_cluster(edges, situation)
-    elif situation.app.left_alone and situation.sync is None:
+    elif situation.cluster is not None and situation.app.left_alone and situation.sync is None:
         _leave_alone(edges, situation)
     else:
         _look(edges, situation)
@@ -57,7 +55,9 @@ def _leave_alone(edges: Edges, situation: Situation) -> None:
 
 
 def _look(edges: Edges, situation: Situation) -> None:
-    assert situation.cluster is not None
+    if situation.cluster is None:
+        _no_cluster(edges, situation)
+        return
     if reach.known_away(edges, situation.cluster):
         _stay_away(edges, situation)
         return
@@ -128,8 +128,9 @@ def _fetch_first(edges: Edges, situation: Situation, missing: NotFetched) -> Non
     """What is wanted of a repository was never fetched: that comes first, and asks for this application again."""
     wanted = {missing.repository_id, *(row.id for row in situation.repositories if row.fetched_at is None)}
     with edges.store.write() as db:
-        ids = jobs.request_many(db, [fetch_request(number, jobs.Queue.SCAN) for number in sorted(wanted)])
+        # In the order of a fetch, which asks for looks and ends then: the two may run side by side.
         jobs.finish(db, situation.job)
+        ids = jobs.request_many(db, [fetch_request(number, jobs.Queue.SCAN) for number in sorted(wanted)])
     edges.hint(hints(ids, jobs.Queue.SCAN))
 
 

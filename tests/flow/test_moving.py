@@ -163,3 +163,19 @@ def test_deleting_the_application_deletes_what_it_left_behind(move: Move) -> Non
 
     eventually(gone, 20)
     assert move.old("one") is None and here.config("one") is None
+
+
+def test_a_destination_that_is_not_registered_is_told_while_a_prune_waits(move: Move) -> None:
+    here = move.here
+    asking = config("one", a="1")
+    asking["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Prune=confirm"}
+    here.push({"app/all.yaml": manifests(asking)})
+    move.deploy()
+    move.move()
+    here.hurry(3)
+    assert here.phases(move.name)[0] == ("former", "Held")
+    here.declare(move.name, upsert=True, destination={"name": "nowhere", "namespace": here.namespace})
+    here.look(move.name)
+    here.hurry(2)
+    assert "cluster nowhere is not registered" in here.conditions(move.name)["InvalidSpecError"]
+    assert move.old("one") is not None and here.config("one") is not None
