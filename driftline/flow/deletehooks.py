@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from driftline.adapters.store import applications, jobs
 from driftline.flow import desire
-from driftline.flow.deletion import Deletion
+from driftline.flow.deletion import Deletion, operation_of
 from driftline.flow.edges import Edges
 from driftline.flow.hooking import Hooks, abandon
 from driftline.flow.reading import Reader
@@ -86,7 +86,7 @@ class DeletionHooks:
 
     @property
     def _operation(self) -> str:
-        return f"delete-{self.situation.row.id}"
+        return operation_of(self.situation.row)
 
     def _keeper(self) -> Hooks:
         assert self.reader is not None

@@ -9,9 +9,7 @@ from driftline.flow.children import is_child
 from driftline.flow.contents import foreign_objects
 from driftline.flow.deletion import Deletion
 from driftline.flow.edges import Edges
-from driftline.flow.hooking import abandon
 from driftline.flow.planmaking import owned_row
-from driftline.flow.plans import load_results
 from driftline.flow.reading import Reader, live_seen
 from driftline.flow.situation import Situation
 from driftline.model.cluster import ApiRefused, Refusal
@@ -20,6 +18,7 @@ from driftline.model.objects import Key
 from driftline.model.plan import Op
 from driftline.sync.confirmation import approves
 from driftline.sync.given import LiveSeen, PlanInput, PlanOptions
+from driftline.sync.options import protection
 from driftline.sync.planning import plan
 
 
@@ -61,10 +60,13 @@ class Survey:
     found: _Found
     choice: _Choice
 
+    unread: tuple[Key, ...] = ()
+    """Of those that could not be read, the ones that wanted a confirmation when they were applied."""
+
     @property
     def unconfirmed(self) -> tuple[Key, ...]:
         """Objects that want their deletion confirmed."""
-        return self.choice.unconfirmed
+        return (*self.choice.unconfirmed, *self.unread)
 
 
 def survey(edges: Edges, situation: Situation) -> Survey | None:
@@ -79,10 +81,26 @@ def survey(edges: Edges, situation: Situation) -> Survey | None:
     try:
         reader = _reader(edges, situation, owned)
     except Failure as failure:
-        return Survey(None, {}, _Found({}, (), (failure,)), _Choice((), {}, frozenset()))
+        nothing = _Choice((), {}, frozenset())
+        return Survey(None, {}, _Found({}, (), (failure,)), nothing, _asking(situation, owned))
     found = _read(situation, reader, owned)
     choice, seen = _choose(situation, reader, owned, found)
-    return Survey(reader, seen, found, choice)
+    unread = {key: row for key, row in owned.items() if key not in seen and key not in found.vanished}
+    return Survey(reader, seen, found, choice, _asking(situation, unread))
+
+
+def _asking(situation: Situation, unread: Mapping[Key, ObjectRow]) -> tuple[Key, ...]:
+    """Objects that nobody could read, and of which the inventory says that a person has to confirm their deletion."""
+    if _confirmed(situation):
+        return ()
+    options = situation.app.sync_options
+    return tuple(
+        key for key, row in sorted(unread.items()) if protection("Delete", options, row.options or (), {}) == "confirm"
+    )
+
+
+def _confirmed(situation: Situation) -> bool:
+    return approves(situation.app.annotations, Deletion.of(situation.row).at)
 
 
 def delete_objects(edges: Edges, situation: Situation, made: Survey) -> str:
@@ -92,7 +110,6 @@ def delete_objects(edges: Edges, situation: Situation, made: Survey) -> str:
     """
     if made.reader is None:
         raise made.found.failed[0]
-    _abandon_hooks(situation, made.reader)
     propagation = "background" if situation.row.delete_mode == "background" else "foreground"
     failed = [*made.found.failed, *_delete(made.reader, made.choice, made.seen, propagation)]
     _record(edges, situation, {*made.found.gone, *made.choice.kept})
@@ -155,7 +172,7 @@ def _decide(situation: Situation, owned: Mapping[Key, ObjectRow], seen: Mapping[
             deleting=True,
             allow_empty=True,
             sync_options=situation.app.sync_options,
-            confirmed=approves(situation.app.annotations, Deletion.of(situation.row).at),
+            confirmed=_confirmed(situation),
         ),
     )
     made = plan(given)
@@ -219,12 +236,3 @@ def _left(seen: Mapping[Key, LiveSeen | None], choice: _Choice) -> str:
         return f"{left[0]} waits for a person: {choice.held[left[0]]}"
     more = f" and {len(left) - 3} more" if len(left) > 3 else ""
     return f"waiting for the deletion of {', '.join(str(key) for key in left[:3])}{more}"
-
-
-def _abandon_hooks(situation: Situation, reader: Reader) -> None:
-    """Let go of the hooks of a sync under way: our finalizer would keep them, and their namespace, for ever."""
-    sync = situation.sync
-    if sync is None:
-        return
-    _, hooks = load_results(sync.results)
-    abandon(reader, str(sync.id), sorted({key for _, key in hooks}))

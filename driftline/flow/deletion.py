@@ -47,6 +47,11 @@ class Deletion:
         }
 
 
+def operation_of(row: ApplicationRow) -> str:
+    """What a deletion is called in the marks of its hooks."""
+    return f"delete-{row.id}"
+
+
 def begun(mode: str, now: datetime) -> Changes:
     """The columns of an application whose deletion begins: `cascade`, `background` or `forget`."""
     return {"deleting": True, "delete_mode": mode, "deletion": Deletion(now).to_json()}

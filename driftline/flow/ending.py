@@ -9,6 +9,7 @@ from driftline.adapters.store import applications, histories, jobs, syncs
 from driftline.adapters.store.syncs import Step, SyncRow
 from driftline.flow import appstatus, outcome, recording, signals, standing, wellbeing, writing
 from driftline.flow.edges import Edges
+from driftline.flow.leaving import let_go
 from driftline.flow.memory import Memory
 from driftline.flow.plans import dump_results
 from driftline.flow.run import Run
@@ -113,7 +114,12 @@ def cannot_plan(run: Run, failure: Failure) -> None:
     """Something the plan depends on could not be read: again later, or the sync fails with the reason."""
     situation = run.situation
     temporary = isinstance(failure, Temporary)
+    if not temporary:
+        let_hooks_go(run, False)
+    pairs = [*((each.type, each.message) for each in run.found.status.conditions), ("ComparisonError", failure.message)]
     with run.edges.store.write() as db:
+        conditions = appstatus.conditions_json(situation, pairs, run.edges.now())
+        applications.set_status(db, situation.row.id, conditions=conditions)
         wake = []
         if not temporary:
             wake = signals.raise_signals(
@@ -132,11 +138,6 @@ def cannot_plan(run: Run, failure: Failure) -> None:
                 message=failure.message,
                 finished_at=run.edges.now(),
             )
-        pairs = [(each.type, each.message) for each in run.found.status.conditions] + [
-            ("ComparisonError", failure.message)
-        ]
-        conditions = appstatus.conditions_json(situation, pairs, run.edges.now())
-        applications.set_status(db, situation.row.id, conditions=conditions)
         delay = failure.delay if isinstance(failure, Temporary) else timedelta(seconds=30)
         jobs.finish(db, situation.job, run_at=run.edges.now() + delay)
     run.edges.hint(wake)
@@ -149,17 +150,8 @@ def fail_without_look(edges: Edges, situation: Situation, sync: SyncRow, message
     signal = Signal(Condition.SYNC_FAILED, f"app:{situation.row.name}", True, cause=message[:200], facts=facts)
     memory = Memory.of(situation.row)
     target = str((sync.request or {}).get("target", ""))
+    let_go(edges, situation)
     with edges.store.write() as db:
-        syncs.save_step(
-            db,
-            situation.job,
-            sync.id,
-            phase=OperationPhase.ERROR,
-            stage="",
-            message=message,
-            finished_at=now,
-            results=sync.results or dump_results({}, {}),
-        )
         conditions = appstatus.conditions_json(situation, [("ComparisonError", message)], now)
         applications.set_status(
             db,
@@ -170,5 +162,15 @@ def fail_without_look(edges: Edges, situation: Situation, sync: SyncRow, message
             self_heal=memory.with_attempt(Attempt(target, OperationPhase.ERROR, message)).to_json(),
         )
         wake = signals.raise_signals(db, edges, [signal])
+        syncs.save_step(
+            db,
+            situation.job,
+            sync.id,
+            phase=OperationPhase.ERROR,
+            stage="",
+            message=message,
+            finished_at=now,
+            results=sync.results or dump_results({}, {}),
+        )
         jobs.finish(db, situation.job)
     edges.hint(wake)

@@ -17,6 +17,7 @@ from driftline.flow.deletehooks import DeletionHooks, HookFailed
 from driftline.flow.deleting import Survey, delete_objects, survey
 from driftline.flow.deletion import Deletion, begun
 from driftline.flow.edges import Edges
+from driftline.flow.leaving import abandon_hooks, let_go
 from driftline.flow.places import everywhere
 from driftline.flow.situation import Situation
 from driftline.flow.subjects import app_request, hints
@@ -43,6 +44,7 @@ def step(edges: Edges, situation: Situation) -> None:
     """Take the deletion one step further."""
     mode = situation.row.delete_mode or "cascade"
     if mode == "forget":
+        _let_hooks_go(edges, situation)
         _forget(edges, situation)
         return
     try:
@@ -78,6 +80,10 @@ def _delete_all(edges: Edges, situation: Situation, surveys: Sequence[tuple[Situ
     """
     left = _delete_children(edges, situation)
     failed: list[Failure] = []
+    try:
+        abandon_hooks(edges, situation)
+    except Failure as failure:
+        failed.append(failure)
     for place, made in surveys:
         try:
             left = (delete_objects(edges, place, made) if made is not None else "") or left
@@ -86,6 +92,14 @@ def _delete_all(edges: Edges, situation: Situation, surveys: Sequence[tuple[Situ
     if failed:
         raise failed[0]
     return left
+
+
+def _let_hooks_go(edges: Edges, situation: Situation) -> None:
+    """Hooks that run stay, too, without our finalizer. A cluster that does not answer keeps nobody from forgetting."""
+    try:
+        let_go(edges, situation)
+    except Failure as failure:
+        edges.log.warning("hooks not released", application=situation.row.name, reason=failure.message)
 
 
 def _delete_children(edges: Edges, situation: Situation) -> str:
@@ -153,8 +167,8 @@ def _asked(row: ApplicationRow, left: _Left) -> list[Signal]:
 def _forget(edges: Edges, situation: Situation) -> None:
     """Take the application out of the database: its objects stay in the cluster, without an owner."""
     with edges.store.write() as db:
-        told = signals.all_over(db, edges, f"app:{situation.row.name}", "the application was deleted")
         forget_rows(db, situation)
+        told = signals.all_over(db, edges, situation.row, "the application was deleted")
         audit.append(db, "driftline", "application deleted", f"app:{situation.row.name}")
         jobs.finish(db, situation.job)
         wake = []

@@ -69,11 +69,11 @@ def settle(db: Connection, edges: Edges) -> list[Hint]:
     return [*wake, *hints(jobs.request_many(db, [NOTIFY_REQUEST]), NOTIFY_REQUEST.queue)]
 
 
-def all_over(db: Connection, edges: Edges, subject: str, how: str) -> list[Hint]:
-    """End every open alert about something that is no more, so that a new one of its name starts afresh."""
-    facts = {"application": subject.partition(":")[2], "how": how}
-    open_now = alerts.open_of(db, [subject])
-    return raise_signals(db, edges, [Signal(Condition(row.condition), subject, False, facts=facts) for row in open_now])
+def all_over(db: Connection, edges: Edges, about: ApplicationRow, how: str) -> list[Hint]:
+    """End every open alert about an application that is no more, so that a new one of its name starts afresh."""
+    subject, facts = f"app:{about.name}", {"application": about.name, "how": how}
+    over = [Signal(Condition(row.condition), subject, False, facts=facts) for row in alerts.open_of(db, [subject])]
+    return raise_signals(db, edges, over, about)
 
 
 def quarantined(db: Connection, edges: Edges, job: Job, error: str) -> list[Hint]:

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from driftline.adapters.store import clusters, hooks
-from driftline.flow import observe, operate
+from driftline.flow import looking, observe, operate
+from driftline.model.errors import Permanent
 from driftline.model.objects import Key, Object
 from tests.flow.installation import Installation, config, hook, manifests
 from tests.kit.cluster import eventually
+from tests.kit.databases import count_statements
 
 
 def _unnamed(prefix: str, phase: str) -> Object:
@@ -101,3 +103,28 @@ def test_a_hook_that_ends_is_followed_by_the_watch_and_wakes_its_sync(here: Inst
     assert here.phases(name) == [("git", "Succeeded")] and here.config("one") is not None
     with here.store.read() as db:
         assert hooks.awaited(db, row.id) == {}
+
+
+def test_a_sync_that_ends_without_a_look_lets_go_of_its_hooks(
+    small: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = small
+    slow = hook("slow", "PreSync")
+    slow["spec"]["suspend"] = True
+    here.push({"app/all.yaml": manifests(slow, config("one", a="1"))})
+    name = here.declare()
+    here.settle()
+    assert here.hands.get("batch/v1/jobs", here.namespace, "slow")["metadata"]["finalizers"]  # type: ignore[index]
+
+    def unreadable(*_: object) -> None:
+        raise Permanent("the stored render cannot be opened")
+
+    monkeypatch.setattr(looking, "render", unreadable)
+    here.look(name)
+    with count_statements(here.edges.store.engine) as seen:
+        here.settle()
+    assert here.phases(name) == [("git", "Error")]
+    left = here.hands.get("batch/v1/jobs", here.namespace, "slow")
+    assert left is not None and not left["metadata"].get("finalizers"), "it may go on, and nothing of ours keeps it"
+    writes = [sql.split()[1] for sql in seen.sql if sql.startswith("UPDATE")]
+    assert writes[-3:] == ["application", "sync", "job"], "as everywhere, a job's row is locked last"

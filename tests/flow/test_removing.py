@@ -4,13 +4,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from driftline.flow import declare, inspect, operate
+from driftline.adapters.store import jobs
+from driftline.adapters.store.columns import db_now
+from driftline.adapters.store.tables import job
+from driftline.flow import declare, inspect, operate, recording
 from driftline.model.errors import Permanent
 from driftline.model.objects import Object
 from driftline.sync.confirmation import DELETION_APPROVED, stamp
 from tests.flow.installation import Installation, config, hook, manifests
+from tests.kit.apiproxy import ApiProxy
 from tests.kit.cluster import eventually
+from tests.kit.databases import count_statements
 
 
 def _asking(name: str, option: str) -> Object:
@@ -195,3 +201,110 @@ def test_hooks_of_a_chart_run_at_the_deletion(small: Installation) -> None:
     assert _job(here, "before") is not None and here.config("one") is not None
     here.hands.merge_patch("batch/v1/jobs", here.namespace, "before", {"spec": {"suspend": False}})
     eventually(lambda: _gone(here, name), 30)
+
+
+def _unfollowed(here: Installation, name: str) -> bool:
+    """Whether a hook is there, and nothing of ours keeps it."""
+    found = _job(here, name)
+    return found is not None and not found["metadata"].get("finalizers")
+
+
+def _running(here: Installation, phase: str, *others: Object) -> str:
+    """An application with a hook that does not end by itself."""
+    slow = hook("slow", phase)
+    slow["spec"]["suspend"] = True
+    here.push({"app/all.yaml": manifests(slow, *others)})
+    name = here.declare()
+    here.settle()
+    return name
+
+
+def test_hooks_that_run_are_let_go_of_when_their_application_is_forgotten(small: Installation) -> None:
+    here = small
+    name = _running(here, "PreSync", config("one", a="1"))
+    assert _job(here, "slow") is not None and not _unfollowed(here, "slow")
+    operate.remove(here.edges, name, "dana", cascade=False)
+    here.settle()
+    assert here.find(name) is None and _unfollowed(here, "slow")
+
+
+def test_hooks_of_a_deletion_are_let_go_of_when_it_is_given_up(small: Installation) -> None:
+    here = small
+    name = _running(here, "PreDelete", config("one", a="1"))
+    operate.remove(here.edges, name, "dana", cascade=True)
+    here.settle()
+    assert _job(here, "slow") is not None and not _unfollowed(here, "slow")
+    operate.remove(here.edges, name, "dana", cascade=False)
+    here.settle()
+    assert here.find(name) is None and _unfollowed(here, "slow") and here.config("one") is not None
+
+
+def test_hooks_go_with_an_application_that_owns_nothing_else(small: Installation) -> None:
+    here = small
+    name = _running(here, "PreSync")
+    operate.request_sync(here.edges, name, operate.SyncRequest(), "dana")
+    here.settle()
+    assert _job(here, "slow") is not None
+    operate.remove(here.edges, name, "dana", cascade=True)
+    eventually(lambda: _gone(here, name), 10)
+    eventually(lambda: _job(here, "slow") is None, 10)
+
+
+def test_a_hook_whose_worker_died_before_it_was_noted_goes_with_its_application(
+    small: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = small
+
+    def dies(*_: object) -> None:
+        raise jobs.LeaseLost("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "save_waiting", dies)
+        name = _running(here, "PreSync", config("one", a="1"))
+    assert _job(here, "slow") is not None and not here.syncs(name)[0].results["hooks"]
+    with here.store.write() as db:
+        db.execute(update(job).values(lease_until=db_now()))
+        jobs.takeover(db)
+    operate.remove(here.edges, name, "dana", cascade=True)
+    eventually(lambda: _gone(here, name), 10)
+    eventually(lambda: _job(here, "slow") is None, 10)
+
+
+def test_nothing_goes_while_an_object_that_asks_for_confirmation_cannot_be_read(
+    distant: Installation, proxy: ApiProxy
+) -> None:
+    here = distant
+    secret = {**_asking("two", "Delete=confirm"), "kind": "Secret"}
+    del secret["data"]
+    here.push({"app/all.yaml": manifests(config("one", a="1"), secret)})
+    name = here.declare()
+    here.settle()
+    assert here.status(name) == ("Synced", "Healthy")
+    refused = proxy.fail("GET", "/secrets", 403, times=10**6)
+    operate.remove(here.edges, name, "dana", cascade=True)
+    here.hurry(2)
+    assert here.config("one") is not None
+    assert here.app(name).health_message.startswith("waiting for deletion confirmation of Secret/two")
+    operate.confirm_deletion(here.edges, name, "dana")
+    here.hurry(2)
+    assert here.config("one") is None, "the word is given, and what can go goes"
+    assert "DeletionError" in here.conditions(name)
+    refused.times = 0
+    eventually(lambda: _gone(here, name), 15)
+
+
+def test_a_deletion_ends_in_the_order_in_which_all_lock_rows(small: Installation) -> None:
+    here = small
+    here.push({"app/all.yaml": manifests(config("one", a="1"), _asking("two", "Delete=confirm"))})
+    name = here.declare()
+    here.settle()
+    operate.remove(here.edges, name, "dana", cascade=True)
+    here.settle()
+    assert here.alerts("on-plan-held") == [("on-plan-held", f"app:{name}", True)]
+    operate.remove(here.edges, name, "dana", cascade=False)
+    with count_statements(here.edges.store.engine) as seen:
+        here.settle()
+    assert here.alerts("on-plan-held") == [("on-plan-held", f"app:{name}", False)]
+    last = next(at for at, sql in enumerate(seen.sql) if sql.startswith("DELETE FROM application"))
+    alerts = [at for at, sql in enumerate(seen.sql) if sql.startswith(("INSERT INTO alert", "UPDATE alert"))]
+    assert alerts and last < min(alerts), seen.sql
