@@ -77,8 +77,6 @@ def test_a_push_wakes_a_fast_worker_for_a_fetch_that_waits_for_a_slow_one(store:
     for _ in range(3):
         store.transact(lambda db: jobs.request(db, poll))
     assert store.transact(lambda db: deliveries.receive(db, PUSH, "", [1])).wake
-    again = replace(PUSH, delivery_id="again")
-    assert not store.transact(lambda db: deliveries.receive(db, again, "", [1])).wake
 
 
 def test_what_is_ignored_is_remembered_with_the_reason(store: Store) -> None:
