@@ -55,6 +55,7 @@ def with_answer(edges: Edges, row: RepositoryRow, access: RepositoryAccess, trac
     found = looking.of_chart(tracked.chart, [tracked.revision])
     if looking.failure is not None:
         raise looking.failure
+    looking.confirm()
     return replace(row, charts=[*(row.charts or ()), *(each.to_json() for each in found)])
 
 
@@ -100,6 +101,7 @@ def look(edges: Edges, row: RepositoryRow, uses: Sequence[SourceUse], access: Re
         return Looked(())
     looking = _Look(edges, access, row.charts or ())
     answers = tuple(each for chart in sorted(wanted) for each in looking.of_chart(chart, sorted(wanted[chart])))
+    looking.confirm()
     return Looked(answers, looking.failure)
 
 
@@ -108,9 +110,18 @@ class _Look:
 
     def __init__(self, edges: Edges, access: RepositoryAccess, known: Sequence[Mapping[str, str]]) -> None:
         self._edges, self._access, self._known = edges, access, known
-        self._asked = False
+        self._asked = self._answered = False
+        self._away: Permanent | None = None
         self.failure: Temporary | None = None
         """The first chart that could not be pulled now."""
+
+    def confirm(self) -> None:
+        """Raise what is wrong with the registry itself, unless one of its charts answered.
+
+        A registry may serve public charts to those whom it does not let in otherwise.
+        """
+        if self._away is not None and not self._answered and self.failure is None:
+            raise self._away
 
     def of_chart(self, chart: str, wanted: Sequence[str]) -> list[Answer]:
         """What each of some revisions of one chart means now. Raises what is wrong with the repository itself."""
@@ -122,6 +133,7 @@ class _Look:
                 version = _chosen(chart, text, listed)
                 if version not in pulled:
                     pulled[version] = self._edges.charts.pull(self._access, chart, version)
+                    self._answered = True
                 # An artifact that is no chart has no version but its digest; its tags move.
                 named = version if chart or pulled[version].name else pulled[version].version
                 found.append(self._compared(Answer(chart, text, named, pulled[version].digest)))
@@ -141,10 +153,23 @@ class _Look:
         """
         fresh, self._asked = not self._asked, True
         try:
-            return self._edges.charts.versions(self._access, chart, fresh=fresh)
+            listed = self._edges.charts.versions(self._access, chart, fresh=fresh)
         except Permanent as failure:
-            self._edges.charts.check(self._access)
+            self._check()
             return failure
+        self._answered = True
+        return listed
+
+    def _check(self) -> None:
+        """See whether the host is to blame. A registry's refusal waits for what its other charts say."""
+        if self._away is not None:
+            return
+        try:
+            self._edges.charts.check(self._access)
+        except Permanent as failure:
+            if self._access.kind != urls.OCI:
+                raise
+            self._away = failure
 
     def _compared(self, found: Answer) -> Answer:
         """The answer, with a note if a version that was known has other content now. A moving tag is no version."""

@@ -26,7 +26,7 @@ from driftline.model.access import RepositoryAccess
 from driftline.model.errors import Permanent
 from driftline.model.push import Push, RefAction, RefChange
 from tests.flow.installation import Installation, config, manifests
-from tests.kit.charthost import PASSWORD, USER, Answer, ChartHost, RegistryHost, basic, helm, package
+from tests.kit.charthost import PASSWORD, USER, Answer, ChartHost, RegistryHost, Request, WebHost, basic, helm, package
 from tests.kit.cluster import random_name
 
 AUTOMATED = {"prune": True, "selfHeal": True}
@@ -489,6 +489,39 @@ def test_another_machine_pulls_what_it_does_not_hold(small: Installation, charts
     small.settle()
     assert deployed(small) == ("18.0.0", "changed"), "content that nobody asked for is never taken for the old one"
     assert "RepublishedWarning" in small.conditions(name)
+
+
+def test_a_chart_that_is_missing_makes_no_registry_unreachable(
+    small: Installation, oci: RegistryHost, tmp_path: Path
+) -> None:
+    push(oci, tmp_path, "redis", "18.0.0")
+    open_to_all = ["/v2/charts/redis/"]
+
+    def reply(request: Request) -> Answer:
+        if not request.path.startswith(tuple(open_to_all)):
+            return Answer(401, b'{"errors": [{"code": "UNAUTHORIZED"}]}')
+        url = f"http://{oci.address}{request.path}"
+        found = httpx.request(
+            request.method, url, headers={"accept": request.headers.get("accept", "*/*")}, auth=(USER, PASSWORD)
+        )
+        kept = {name: found.headers[name] for name in ("docker-content-digest",) if name in found.headers}
+        return Answer(found.status_code, found.content, kept)
+
+    with WebHost(reply) as host:
+        url = f"oci://127.0.0.1:{host.port}/charts"
+        public = RepositoryAccess(url, kind="oci", plain_http=True)
+        registry.add_repository(small.edges, registry.Registration(public, check=False), "dana")
+        missing = declared(small, source(url, "gone"))
+        assert row(small, url).failing_since is not None, "nothing there answers"
+        there = declared(small, source(url))
+        assert deployed(small)[0] == "18.0.0", small.conditions(there)
+        assert row(small, url).failing_since is None
+        assert "authentication failed" in small.conditions(missing)["ComparisonError"]
+        open_to_all.clear()
+        open_to_all.append("/nothing")
+        fetch(small, url)
+        assert row(small, url).failing_since is not None, "no chart answers any more"
+        assert deployed(small)[0] == "18.0.0" and small.status(there)[0] == "Synced"
 
 
 def access(url: str, password: str = PASSWORD) -> RepositoryAccess:

@@ -81,6 +81,7 @@ class Request:
 
     path: str
     headers: Mapping[str, str]
+    method: str = "GET"
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,14 @@ class WebHost:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                request = Request(self.path, {name.lower(): value for name, value in self.headers.items()})
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.path, headers, self.command)
                 host.requests.append(request)
                 answer = host._reply(request)
                 with contextlib.suppress(OSError):
                     self._send(answer)
 
-            do_CONNECT = do_GET
+            do_CONNECT = do_HEAD = do_GET
 
             def _send(self, answer: Answer) -> None:
                 self.send_response_only(answer.status)
@@ -148,7 +150,8 @@ class WebHost:
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer.body if answer.cut is None else answer.body[: answer.cut])
+                if self.command != "HEAD":
+                    self.wfile.write(answer.body if answer.cut is None else answer.body[: answer.cut])
                 self.wfile.flush()
                 time.sleep(answer.stall)
                 if answer.cut is not None:
