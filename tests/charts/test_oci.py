@@ -288,6 +288,79 @@ def test_a_tag_that_moved_is_followed(charts: Charts, tmp_path: Path, registry: 
     assert charts.pull(access_to(registry, "moving"), "redis", "3.0.0") != first
 
 
+@contextmanager
+def counted(behind: RegistryHost) -> Iterator[WebHost]:
+    """A real registry whose requests can be counted."""
+    passed = ("authorization", "accept")
+    told = ("docker-content-digest", "www-authenticate", "content-type")
+
+    def reply(request: Request) -> Answer:
+        headers = {name: request.headers[name] for name in passed if name in request.headers}
+        found = httpx.request(request.method, f"http://{behind.address}{request.path}", headers=headers)
+        return Answer(
+            found.status_code, found.content, {name: found.headers[name] for name in told if name in found.headers}
+        )
+
+    with WebHost(reply) as host:
+        yield host
+
+
+def pulls(host: WebHost) -> int:
+    """Requests that count against a registry's limit of pulls."""
+    return sum(request.method == "GET" and "/manifests/" in request.path for request in host.requests)
+
+
+def test_looking_again_is_no_pull_and_takes_no_new_token(charts: Charts, tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    with RegistryHost(storage) as door, TokenService(tmp_path, "") as tokens:
+        door.push(package(tmp_path, "redis", "1.0.0"))
+        pinned = manifest_digest(door, "charts/redis", "1.0.0")
+        with RegistryHost(storage, tokens.section()) as behind, counted(behind) as host:
+            access = access_to_web(host)
+            first = charts.pull(access, "redis", "1.0.0")
+            assert charts.pull(access, "redis", pinned) == first
+            before = pulls(host)
+            for _ in range(3):
+                assert charts.versions(access, "redis") == ("1.0.0",)
+                assert charts.pull(access, "redis", "1.0.0") == first
+            assert pulls(host) == before and len(tokens.requests) == 1
+            asked = len(host.requests)
+            assert charts.pull(access, "redis", pinned) == first
+            assert len(host.requests) == asked, "what a digest names never changes"
+
+            door.push(package(tmp_path, "redis", "1.0.0", {"values.yaml": "greeting: moved\n"}))
+            assert charts.pull(access, "redis", "1.0.0") != first and pulls(host) == before + 1
+            assert charts.pull(access, "redis", pinned) == first
+
+
+def test_a_registry_without_head_is_asked_in_full(charts: Charts, tmp_path: Path) -> None:
+    archive = package(tmp_path, "redis", "1.0.0").read_bytes()
+    with made_up(archive) as host:
+        first = charts.pull(access_to_web(host), "redis", "1.0.0")
+        assert charts.pull(access_to_web(host), "redis", "1.0.0") == first and pulls(host) == 2
+
+
+def test_a_token_that_ended_early_is_exchanged_again(charts: Charts) -> None:
+    issued: list[str] = []
+
+    def issue(request: Request) -> Answer:
+        issued.append(f"token-{len(issued)}")
+        return token_answer(issued[-1])
+
+    def reply(request: Request) -> Answer:
+        if request.headers.get("authorization") != f"Bearer {valid[0]}":
+            return Answer(401, b"", {"WWW-Authenticate": f'Bearer realm="{tokens.url}/token",service="x"'})
+        return Answer(200, b'{"tags": ["1.0.0"]}')
+
+    valid = ["token-0"]
+    with WebHost(issue) as tokens, WebHost(reply) as host:
+        access = access_to_web(host)
+        assert charts.versions(access, "redis") == charts.versions(access, "redis") == ("1.0.0",)
+        valid[0] = "token-1"
+        assert charts.versions(access, "redis") == ("1.0.0",)
+        assert issued == ["token-0", "token-1"]
+
+
 @pytest.mark.parametrize("name", ["Redis", "../redis", "a//b", "", "redis?x", "r" * 300])
 def test_names_that_no_registry_has(name: str, charts: Charts) -> None:
     access = RepositoryAccess("oci://127.0.0.1:9/charts", kind="oci", plain_http=True)

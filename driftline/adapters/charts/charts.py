@@ -16,8 +16,9 @@ from driftline.adapters.charts.indexes import Index
 from driftline.adapters.charts.places import Place, Places
 from driftline.adapters.charts.reach import Reach
 from driftline.adapters.charts.reader import IndexReader
-from driftline.adapters.charts.registry import Registry, registry_base
+from driftline.adapters.charts.registry import Layer, Registry, registry_base
 from driftline.adapters.charts.settings import ChartSettings
+from driftline.adapters.charts.tokens import AllTokens
 from driftline.adapters.charts.tree import ChartTree
 from driftline.adapters.charts.web import Ask, Web, shown_address
 from driftline.desired.chartfile import plain_name
@@ -26,7 +27,7 @@ from driftline.formats.charts import Listed
 from driftline.model.access import RepositoryAccess
 from driftline.model.errors import Permanent, Temporary
 
-_PULLED, _CHOSEN = "pulled.json", "chosen.json"
+_PULLED, _CHOSEN, _MANIFESTS = "pulled.json", "chosen.json", "manifests.json"
 _ANY = "any"
 """A name to ask with where the question is not about a chart."""
 
@@ -57,6 +58,7 @@ class Charts:
         for each in (directory, self._scratch, directory / "archives", directory / "repositories"):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._places = Places(directory / "repositories")
+        self._tokens = AllTokens()
         self._reader = IndexReader(self.settings.allow_unsandboxed)
 
     def check(self, access: RepositoryAccess) -> None:
@@ -200,16 +202,27 @@ class Charts:
                 return self._archives.keep(incoming, shown)
 
     def _pull_oci(self, access: RepositoryAccess, chart: str, version: str) -> Chart:
+        place, key = self._place(access), f"{chart} {version}"
+        manifest, content = _notes(place, _MANIFESTS).get(key, ("", ""))
+        held = self._chart(content) if content else None
+        if held is not None and manifest == version:
+            return held
         with self._registry(access, chart) as registry:
-            layer = registry.layer(version, any_files=not chart)
-            digest = layer.artifact or layer.digest
-            if held := self._chart(digest):
+            # Registries count each GET of a manifest as a pull, and bound those.
+            if held is not None and registry.manifest_digest(version) == manifest:
                 return held
-            with self._place(access).pulling(digest), self._archives.incoming() as incoming:
-                if held := self._chart(digest):
-                    return held
-                registry.pull(layer, incoming)
-                return self._archives.keep(incoming, f"{_named(access, chart)}:{version}", layer.artifact)
+            layer = registry.layer(version, any_files=not chart)
+            named = f"{_named(access, chart)}:{version}"
+            found = self._chart(layer.content) or self._pull_layer(place, registry, layer, named)
+        self._note(place, _MANIFESTS, key, [layer.manifest, found.digest])
+        return found
+
+    def _pull_layer(self, place: Place, registry: Registry, layer: Layer, named: str) -> Chart:
+        with place.pulling(layer.content), self._archives.incoming() as incoming:
+            if held := self._chart(layer.content):
+                return held
+            registry.pull(layer, incoming)
+            return self._archives.keep(incoming, named, layer.artifact)
 
     def _chart(self, digest: str) -> Chart | None:
         try:
@@ -221,7 +234,8 @@ class Charts:
     def _registry(self, access: RepositoryAccess, chart: str) -> Iterator[Registry]:
         path = registry_base(access.url, access.plain_http)[1]
         with Web(self._reach(access), self.settings) as web:
-            yield Registry(web, f"{path}/{chart}".strip("/"), _named(access, chart), self.settings)
+            name, tokens = f"{path}/{chart}".strip("/"), self._tokens.of(access)
+            yield Registry(web, name, _named(access, chart), self.settings, tokens)
 
     def _index(self, access: RepositoryAccess, chart: str) -> Index:
         if access.kind != "helm":

@@ -8,7 +8,7 @@ import hashlib
 import re
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +18,7 @@ import orjson
 from driftline.adapters.charts.archives import Incoming
 from driftline.adapters.charts.reach import origin_of
 from driftline.adapters.charts.settings import ChartSettings
+from driftline.adapters.charts.tokens import Tokens
 from driftline.adapters.charts.web import Answer, Ask, Web
 from driftline.desired.releases import version_of
 from driftline.model.errors import Permanent
@@ -39,7 +40,13 @@ class Layer:
     """The blob that holds an archive. `artifact` is the manifest's digest if it is no chart's archive, else empty."""
 
     digest: str
+    manifest: str
     artifact: str = ""
+
+    @property
+    def content(self) -> str:
+        """What the archive is kept under."""
+        return self.artifact or self.digest
 
 
 def registry_base(url: str, plain_http: bool) -> tuple[str, str]:
@@ -54,12 +61,14 @@ def registry_base(url: str, plain_http: bool) -> tuple[str, str]:
 class Registry:
     """One repository of a registry. `shown` is what messages call it."""
 
-    def __init__(self, web: Web, name: str, shown: str, settings: ChartSettings) -> None:
+    def __init__(self, web: Web, name: str, shown: str, settings: ChartSettings, tokens: Tokens | None = None) -> None:
         """Raises Permanent for a name that no repository can have."""
         if not _NAME.fullmatch(name) or len(name) > 255:
             raise Permanent(f"{shown}: is no name of a repository in a registry; they are written in lower case")
         self._web, self._name, self._shown, self._settings = web, name, shown, settings
-        self._token: str | None = None
+        self._tokens = tokens or Tokens()
+        self._token = self._tokens.get(name)
+        self._fresh = False
 
     def check(self) -> None:
         """Return if the registry answers and takes the login; raise why not."""
@@ -86,17 +95,35 @@ class Registry:
 
         `any_files`: an artifact whose one layer is an archive of any files will do.
         """
-        reference = version.replace("+", "_")
-        if not _TAG.fullmatch(reference) and not _DIGEST.fullmatch(reference):
-            raise Permanent(f"{self._shown}: {version[:80]!r} cannot be a tag; give a version or sha256:DIGEST")
-        ask = Ask(self._url(f"manifests/{reference}"), self._settings.answer_size, {"accept": ", ".join(_MANIFESTS)})
-        answer = self._get(ask)
+        reference = self._reference(version)
+        answer = self._get(self._manifest(reference))
         digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
         named = answer.headers.get("docker-content-digest", "")
         for wanted in (reference, named):
             if _DIGEST.fullmatch(wanted) and wanted != digest:
                 raise Permanent(f"{self._shown}: {version}: wants manifest {wanted}, the registry sent {digest}")
-        return _layer(_json(answer.body, self._shown), f"{self._shown}: {version}", digest if any_files else "")
+        return _layer(_json(answer.body, self._shown), f"{self._shown}: {version}", digest, any_files)
+
+    def manifest_digest(self, version: str) -> str:
+        """The digest of a version's manifest, by a HEAD: registries do not count it as a pull.
+
+        Empty if the registry does not tell: a GET says why.
+        """
+        try:
+            answer = self._get(replace(self._manifest(self._reference(version)), method="HEAD"))
+        except Permanent:
+            return ""
+        return answer.headers.get("docker-content-digest", "")
+
+    def _reference(self, version: str) -> str:
+        reference = version.replace("+", "_")
+        if not _TAG.fullmatch(reference) and not _DIGEST.fullmatch(reference):
+            raise Permanent(f"{self._shown}: {version[:80]!r} cannot be a tag; give a version or sha256:DIGEST")
+        return reference
+
+    def _manifest(self, reference: str) -> Ask:
+        url = self._url(f"manifests/{reference}")
+        return Ask(url, self._settings.answer_size, {"accept": ", ".join(_MANIFESTS)})
 
     def pull(self, layer: Layer, into: Incoming) -> None:
         """Write the archive. Raises Permanent if it is not what its digest says."""
@@ -130,8 +157,8 @@ class Registry:
         first = Ask(**{**vars(ask), "authorization": authorization, "passed": (401, 403, 404)})
         answer = self._web.get(first)
         challenge = _challenge(answer.headers.get("www-authenticate", ""))
-        if answer.status == 401 and self._token is None and challenge is not None and not reach.access.bearer_token:
-            self._token = self._exchanged(challenge)
+        if answer.status == 401 and not self._fresh and challenge is not None and not reach.access.bearer_token:
+            self._token, self._fresh = self._exchanged(challenge), True
             answer = self._web.get(Ask(**{**vars(first), "authorization": self._token}))
         if answer.status in (401, 403):
             raise Permanent(
@@ -159,6 +186,7 @@ class Registry:
         token = found.get("token") or found.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise Permanent(f"{self._shown}: its token service gave no token; check the registry's credentials")
+        self._tokens.keep(self._name, f"Bearer {token}", found.get("expires_in"))
         return f"Bearer {token}"
 
 
@@ -172,20 +200,20 @@ def _challenge(header: str) -> Mapping[str, str] | None:
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def _layer(manifest: Mapping[str, Any], shown: str, artifact: str) -> Layer:
-    hint = "push one archive with `oras push`" if artifact else "push it with `helm push`"
+def _layer(manifest: Mapping[str, Any], shown: str, named: str, any_files: bool) -> Layer:
+    hint = "push one archive with `oras push`" if any_files else "push it with `helm push`"
     layers = manifest.get("layers")
     if not isinstance(layers, list):
         raise Permanent(f"{shown}: holds no archive but something else; {hint}")
-    types = (*_ARCHIVES, *_FILES) if artifact else _ARCHIVES
+    types = (*_ARCHIVES, *_FILES) if any_files else _ARCHIVES
     found = [each for each in layers if isinstance(each, dict) and each.get("mediaType") in types]
-    if len(found) != 1 or (artifact and len(layers) != 1 and found[0]["mediaType"] in _FILES):
-        what = "archives" if artifact else "archives of charts"
+    if len(found) != 1 or (any_files and len(layers) != 1 and found[0]["mediaType"] in _FILES):
+        what = "archives" if any_files else "archives of charts"
         raise Permanent(f"{shown}: holds {len(found)} {what} in {len(layers)} layers, want one; {hint}")
     digest = found[0].get("digest")
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise Permanent(f"{shown}: its archive has no digest by SHA-256")
-    return Layer(digest, artifact if found[0]["mediaType"] in _FILES else "")
+    return Layer(digest, named, named if found[0]["mediaType"] in _FILES else "")
 
 
 def _json(content: bytes, shown: str) -> dict[str, Any]:

@@ -32,7 +32,10 @@ _UNTRUSTED = "certificate not trusted; give the CA that signed it"
 
 @dataclass(frozen=True)
 class Ask:
-    """One GET. `limit` bounds the body in bytes, unpacked if it comes packed; a larger one is an error, not cut off."""
+    """One GET, or a HEAD. `limit` bounds the body in bytes, unpacked if it comes packed.
+
+    A larger one is an error, not cut off.
+    """
 
     url: str
     limit: int
@@ -49,6 +52,7 @@ class Ask:
     """Whether the body is checked by a digest afterwards, so that https may lead to http."""
     passed: tuple[int, ...] = ()
     """Statuses beside 200 that are answers to the caller; every other one is raised."""
+    method: str = "GET"
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Web:
 
     def _once(self, ask: Ask, url: str, there: Origin, shown: str) -> Answer:
         try:
-            request = httpx.Request("GET", url, headers=self._headers(ask, there))
+            request = httpx.Request(ask.method, url, headers=self._headers(ask, there))
             # Not through httpx.Client: that one logs each URL, and Sentry's patch of it keeps the URL as a breadcrumb.
             response = self._transport(there, shown).handle_request(request)
             try:
