@@ -81,7 +81,10 @@ class Hooks:
         return found
 
     def release(self, seen: Mapping[tuple[Phase, Key], HookSeen], succeeded: bool | None) -> None:
-        """Let go of hooks whose outcome is stored; once the operation has ended, delete those that say so."""
+        """Let go of hooks whose outcome is stored; once the operation has ended, delete those that say so.
+
+        Tries every one, then raises the first refusal of the API server.
+        """
         done = [
             self.known[place]
             for place, each in seen.items()
@@ -90,26 +93,38 @@ class Hooks:
         going = (
             {(each.phase, each.key) for each in to_delete(done, seen, succeeded)} if succeeded is not None else set()
         )
-        for hook in done:
-            self._let_go(hook, delete=(hook.phase, hook.key) in going)
+        self._let_go_all([(hook, (hook.phase, hook.key) in going) for hook in done])
 
     def stop(self, places: Sequence[tuple[Phase, Key]]) -> None:
-        """Delete running hooks of a terminated sync."""
-        for place in places:
-            if place in self.known:
-                self._let_go(self.known[place], delete=True)
+        """Delete running hooks of a terminated sync. Tries every one, then raises the first refusal."""
+        self._let_go_all([(self.known[place], True) for place in places if place in self.known])
+
+    def _let_go_all(self, hooks: Sequence[tuple[Hook, bool]]) -> None:
+        """One that is refused does not keep the others: with our finalizer left on, their namespace could not end."""
+        first: ApiRefused | None = None
+        for hook, delete in hooks:
+            try:
+                self._let_go(hook, delete)
+            except ApiRefused as refused:
+                if self._mine(hook) is not None:
+                    first = first or refused
+        if first is not None:
+            raise first
 
     def _let_go(self, hook: Hook, delete: bool) -> None:
-        resource = self._resource(hook)
-        if resource is None:
-            return
-        body = self.cluster.get(resource, hook.key.namespace, hook.key.name)
-        if body is None or annotations_of(body).get(SYNC_MARK) != self.mark:
+        resource, body = self._resource(hook), self._mine(hook)
+        if resource is None or body is None:
             return
         if delete:
             self._delete(resource, body)
         else:
             self._unprotect(resource, body)
+
+    def _mine(self, hook: Hook) -> Object | None:
+        """What is there of a hook that this attempt has made."""
+        resource = self._resource(hook)
+        body = self.cluster.get(resource, hook.key.namespace, hook.key.name) if resource else None
+        return body if body is not None and annotations_of(body).get(SYNC_MARK) == self.mark else None
 
     def _delete(self, resource: Resource, body: Object) -> None:
         metadata = body["metadata"]

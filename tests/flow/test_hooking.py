@@ -9,6 +9,7 @@ from driftline.flow import looking, observe, operate
 from driftline.model.errors import Permanent
 from driftline.model.objects import Key, Object
 from tests.flow.installation import Installation, config, hook, manifests
+from tests.kit.apiproxy import ApiProxy
 from tests.kit.cluster import eventually
 from tests.kit.databases import count_statements
 
@@ -128,3 +129,26 @@ def test_a_sync_that_ends_without_a_look_lets_go_of_its_hooks(
     assert left is not None and not left["metadata"].get("finalizers"), "it may go on, and nothing of ours keeps it"
     writes = [sql.split()[1] for sql in seen.sql if sql.startswith("UPDATE")]
     assert writes[-3:] == ["application", "sync", "job"], "as everywhere, a job's row is locked last"
+
+
+def test_a_hook_that_the_api_server_refuses_to_release_does_not_keep_the_others(
+    distant: Installation, proxy: ApiProxy
+) -> None:
+    here, names = distant, ("first", "second", "third")
+    hooks_of = [hook(name, "PreSync", "BeforeHookCreation") for name in names]
+    here.push({"app/all.yaml": manifests(*hooks_of, config("one", a="1"))})
+    refusal = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "a policy says no"}
+    fault = proxy.fail("PATCH", "/jobs/(first|second)", 403, body=refusal, times=100)
+    name = here.declare()
+
+    def done() -> bool:
+        here.hurry(1)
+        return here.phases(name)[:1] == [("git", "Succeeded")]
+
+    eventually(done, 30)
+    assert fault.times < 100, "it was refused"
+    bodies = [here.hands.get("batch/v1/jobs", here.namespace, each) for each in names]
+    kept = [bool(each and each["metadata"].get("finalizers")) for each in bodies]
+    assert kept == [True, True, False]
+    for each in names[:2]:
+        here.hands.merge_patch("batch/v1/jobs", here.namespace, each, {"metadata": {"finalizers": None}})
