@@ -5,7 +5,8 @@ A repository is of one kind: `git`, `helm` (chart archives behind an index.yaml)
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from driftline.model.errors import Permanent
 
@@ -127,6 +128,24 @@ def validate_repository(url: str, allow_file: bool = False) -> None:
         raise Permanent(f"{shown}: {parts.port} is no port")
     if parts.scheme == "ssh" and parts.password:
         raise Permanent(f"{shown}: an SSH URL must not hold a password; give a private key instead")
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a web URL holds of a login, decoded; `url` is the URL without it."""
+
+    url: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+def login_of(url: str) -> Login:
+    """Part a web URL from its user and password. The user of an SSH URL is part of it and stays."""
+    parts = parse(url)
+    if parts is None or parts.scheme not in ("https", "http") or "@" not in url:
+        return Login(url)
+    bare = re.sub(r"^([^/]*//)[^/]*@", r"\1", url)
+    return Login(bare, unquote(parts.user), unquote(parts.password))
 
 
 def shown_url(url: str) -> str:

@@ -1,6 +1,6 @@
 """Add and remove repositories and clusters, after looking whether they can be reached."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from driftline.adapters.cluster import cluster as cluster_adapter
 from driftline.adapters.notify import send
@@ -40,6 +40,7 @@ def add_repository(edges: Edges, wanted: Registration, who: str) -> RepositoryRo
     """Save a repository or a template. Raises what the host answers."""
     given, template = wanted.access, wanted.template
     urls.validate(given.url, given.kind, edges.settings.git_allow_file, template)
+    given = _parted(given)
     if wanted.check and not template:
         _check(edges, given)
     normal = urls.identity(given.url, given.kind)
@@ -51,13 +52,25 @@ def add_repository(edges: Edges, wanted: Registration, who: str) -> RepositoryRo
         if known and known[0].kind != given.kind:
             repositories.set_kind(db, known[0].id, given.kind)
         hook_id = repositories.hook_id_for(db, wanted.project, normal, template)
-        new = _new_repository(edges, wanted, normal, hook_id)
+        new = _new_repository(edges, replace(wanted, access=given), normal, hook_id)
         row = repositories.save(db, new, hook_id)
         applications.link_sources(db, row.id, normal, wanted.project)
         ids = () if template else jobs.request_many(db, [fetch_request(row.id, jobs.Queue.SCAN)])
         audit.append(db, who, "repository.add", f"repository:{normal}", {"template": template})
     edges.hint(hints(ids, jobs.Queue.SCAN))
     return row
+
+
+def _parted(given: RepositoryAccess) -> RepositoryAccess:
+    """The same access with the login that its URL holds among the credentials, which are sealed; the URL is not."""
+    login = urls.login_of(given.url)
+    if login.password and (given.password or given.bearer_token):
+        raise Permanent(
+            f"{urls.shown_url(given.url)}: the URL holds a password, and credentials are given as well; "
+            "leave the one of the URL out"
+        )
+    username, password = given.username or login.username, given.password or login.password
+    return replace(given, url=login.url, username=username, password=password)
 
 
 def _new_repository(edges: Edges, wanted: Registration, normal: str, hook_id: str) -> NewRepository:

@@ -74,9 +74,10 @@ def listed_templates(asked: Arguments) -> Response:
 
 def _add(found: dict[str, Any], url: str, upsert: bool, template: bool) -> Response:
     project = text_in(found, "project")
-    authorise("repositories", "update" if upsert else "create", target(url, project))
+    named = target(urls.login_of(url).url, project)
+    authorise("repositories", "update" if upsert else "create", named)
     if upsert:
-        authorise("repositories", "create", target(url, project))
+        authorise("repositories", "create", named)
     kind, oci = _kind(found, url)
     name = text_in(found, "name")
     if kind == urls.HELM and not name and not template:

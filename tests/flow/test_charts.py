@@ -444,6 +444,25 @@ def test_a_password_in_a_url_is_in_no_message(small: Installation, charts: Chart
     assert charts.repository in str(told) and "hunter2" not in str(told)
 
 
+def test_a_login_in_a_registered_url_is_sealed(small: Installation, tmp_path: Path) -> None:
+    with ChartHost(tmp_path / "private", login=basic(USER, "hunter/2")) as charts:
+        charts.publish("redis", "18.0.0")
+        url = charts.repository.replace("://", f"://{USER}:hunter%2F2@")
+        given = RepositoryAccess(url, kind="helm")
+        for more in (replace(given, password="other"), replace(given, bearer_token="other")):
+            with pytest.raises(Permanent, match="the URL holds a password") as raised:
+                registry.add_repository(small.edges, registry.Registration(more), "dana")
+            assert "hunter" not in raised.value.message
+        registry.add_repository(small.edges, registry.Registration(given), "dana")
+        assert row(small, charts.repository).credentials is not None
+        name = declared(small, source(charts.repository))
+        assert small.app(name).revisions == ["18.0.0"], small.conditions(name)
+        git = RepositoryAccess("https://dana:hunter2@git.example.com/shop.git")
+        registry.add_repository(small.edges, registry.Registration(git, check=False), "dana")
+        assert row(small, "https://git.example.com/shop.git").credentials is not None
+        assert "hunter" not in small.dump()
+
+
 def test_a_url_is_of_one_kind_until_nobody_reads_it_as_such(small: Installation, charts: ChartHost) -> None:
     charts.publish("redis", "18.0.0")
     name = small.declare(source={"repoURL": charts.repository, "path": "redis"})

@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.desired.urls import (
+    Login,
     announces,
     identities,
     identity,
     kind_of,
+    login_of,
     longest_prefix,
     normalise,
     parse,
@@ -243,3 +245,19 @@ def test_a_registry_has_one_name_with_and_without_its_scheme() -> None:
 def test_what_names_no_chart_repository_is_refused(url: str, kind: str) -> None:
     with pytest.raises(Permanent):
         validate(url, kind)
+
+
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("https://dana:p%40ss@host:8443/x", Login("https://host:8443/x", "dana", "p@ss")),
+        ("http://token@host/x.git", Login("http://host/x.git", "token")),
+        ("https://host/a@b", Login("https://host/a@b")),
+        ("ssh://git@host/x", Login("ssh://git@host/x")),
+        ("git@host:x/y", Login("git@host:x/y")),
+        ("/srv/a@b", Login("/srv/a@b")),
+    ],
+)
+def test_a_web_url_is_parted_from_its_login(url: str, login: Login) -> None:
+    assert login_of(url) == login
+    assert not login.password or login.password not in repr(login)
