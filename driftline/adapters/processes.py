@@ -59,7 +59,12 @@ class Fork:
         self._process = multiprocessing.get_context("fork").Process(
             target=_forked, args=(name, run, os.getpid()), name=name
         )
-        self._process.start()
+        # A signal that comes while the child still has our handlers would be lost in it: it waits until they are reset.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.pid = int(self._process.pid or 0)
 
     @property
@@ -83,12 +88,16 @@ class Fork:
 _SET_DEATH_SIGNAL, _SET_NAME = 1, 15
 """Of prctl(2)."""
 
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What a supervisor handles, and its forks do not."""
+
 
 def _forked(name: str, run: Callable[[], object], parent: int) -> None:
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_SET_DEATH_SIGNAL, int(signal.SIGTERM))
@@ -135,6 +144,8 @@ class _Child:
         if self.process is not None and self.process.poll() is not None:
             if self.output:
                 self.output(self.program.name, f"ended with code {self.process.returncode}; starting it again")
+            # Its own children may have outlived it, idle and with their memory and connections.
+            self.signal(signal.SIGKILL)
             steady = now - self.started > STEADY
             self.delay = RESTART_FIRST if steady else min(self.delay * 2, RESTART_MOST)
             self.due, self.process = now + self.delay, None
@@ -142,10 +153,14 @@ class _Child:
             self.start()
 
     def signal(self, number: int) -> None:
-        if self.process is not None and self.process.poll() is None:
+        """Signal the whole process group, which may have members when its leader is dead.
+
+        Its number is not given to another process as long as it has any; only an empty group's may be.
+        """
+        if self.process is not None:
             try:
                 os.killpg(self.process.pid, number)
-            except ProcessLookupError:
+            except (ProcessLookupError, PermissionError):
                 pass
 
 
