@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from driftline.adapters.store import applications, jobs, repositories
 from driftline.adapters.store.applications import Changes, SourceUse
-from driftline.adapters.store.jobs import Job
+from driftline.adapters.store.jobs import Job, Queue
 from driftline.adapters.store.repositories import RepositoryRow
 from driftline.adapters.taskqueue import Hint
 from driftline.desired.urls import GIT, shown_url
@@ -25,6 +25,9 @@ from driftline.model.errors import Failure, Temporary
 
 KEEP_TRYING = timedelta(minutes=10)
 """Most time between two attempts at a repository that does not answer."""
+
+FEW = 5
+"""Most charts of one repository that a fast worker looks at."""
 
 REST = 0.2
 """Seconds between two fetches of a repository that is announced all the time and has nothing new."""
@@ -43,6 +46,12 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
     if row is None or credentials is None:
         with edges.store.write() as db:
             jobs.finish(db, job)
+        return ()
+    if row.kind != GIT and job.queue == Queue.FAST and len({use.chart for use in uses}) > FEW:
+        # Each chart of a registry is a question of its own: a long look keeps no push of others waiting.
+        with edges.store.write() as db:
+            jobs.move(db, job, Queue.SCAN)
+        edges.hint(hints((job.id,), Queue.SCAN))
         return ()
     try:
         fetched = edges.mirrors.fetch(credentials, news.wanted_refs(uses)) if row.kind == GIT else None

@@ -19,7 +19,7 @@ from driftline.adapters.store import histories, jobs, repositories
 from driftline.adapters.store.repositories import RepositoryRow
 from driftline.adapters.store.tables import alert
 from driftline.adapters.store.tables.edges import repository
-from driftline.flow import inspect, operate, receive, registry, tick
+from driftline.flow import inspect, operate, receive, registry, tick, work
 from driftline.flow.operate import SyncRequest
 from driftline.flow.subjects import fetch_request
 from driftline.model.access import RepositoryAccess
@@ -137,6 +137,27 @@ def test_what_has_not_changed_costs_one_question(here: Installation, charts: Cha
     changed = {name for name in names if here.app(name).checked_at != looked[name]}
     assert changed == set(names[2:4]), "only the applications of the chart that has a newer version"
     assert {tuple(here.app(name).revisions or ()) for name in names[2:4]} == {("18.0.1",)}
+
+
+def test_a_long_look_keeps_no_push_waiting(small: Installation, charts: ChartHost) -> None:
+    names = []
+    for number in range(6):
+        charts.publish(f"chart{number}", "18.0.0")
+        names.append(small.declare(source=source(charts.repository, f"chart{number}", releaseName=f"r{number}")))
+    number = row(small, charts.repository).id
+    work.drain(small.edges, jobs.Queue.FAST, awake=0.2)
+    assert charts.paths() == [], "a fast worker leaves a look at many charts to a slow one"
+    small.settle()
+    assert [small.app(name).revisions for name in names] == [["18.0.0"]] * 6
+
+    for name in names[1:]:
+        operate.remove(small.edges, name, "dana", cascade=False)
+    small.hurry()
+    charts.publish("chart0", "18.1.0")
+    with small.store.write() as db:
+        jobs.request_many(db, [fetch_request(number)])
+    work.drain(small.edges, jobs.Queue.FAST, awake=0.2)
+    assert charts.paths()[-1].endswith("chart0-18.1.0.tgz"), "a few charts are looked at without delay"
 
 
 @pytest.mark.covers("RFR-02")
