@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from driftline.adapters import metrics
 from driftline.adapters.store import jobs
-from driftline.adapters.store.jobs import Job, JobState, LeaseLost
+from driftline.adapters.store.jobs import Job, JobState, LeaseLost, Queue
 from driftline.adapters.taskqueue import Hint
 from driftline.flow import advance, announce, fetch, scan, signals
 from driftline.flow.edges import Edges
@@ -81,6 +81,26 @@ def drain(edges: Edges, queue: str, first: int | None = None, awake: float = AWA
 
 def perform(job: Job, edges: Edges) -> tuple[int, ...]:
     """Do one leased job. Whatever goes wrong ends as a row: again later, or quarantined and people told."""
+    going_on = _do(job, edges)
+    if job.queue == Queue.SCAN:
+        _hand_over(job, edges)
+    return going_on
+
+
+def _hand_over(job: Job, edges: Edges) -> None:
+    """Wake a fast worker for a job that somebody has asked for urgently while we had it: none was told then."""
+    try:
+        with edges.store.read() as db:
+            row = jobs.get(db, job.id)
+    except Failure as away:
+        # The tick finds the job.
+        edges.log.warning("job not looked at again", job=job.id, reason=away.message)
+        return
+    if row is not None and row.state == JobState.QUEUED and row.queue != job.queue:
+        edges.hint([Hint(row.id, row.queue)])
+
+
+def _do(job: Job, edges: Edges) -> tuple[int, ...]:
     handler = HANDLERS.get(job.kind)
     try:
         if handler is None:

@@ -9,9 +9,12 @@ import pytest
 from deploy.localcluster.build import helm
 from driftline.adapters.git import Fetched
 from driftline.adapters.render.request import Rendered, RenderRequest
-from driftline.adapters.store import clusters
-from driftline.flow import declare, observe, operate, tick
+from driftline.adapters.store import clusters, jobs, repositories
+from driftline.adapters.store.jobs import Queue
+from driftline.adapters.taskqueue import Hint
+from driftline.flow import declare, observe, operate, tick, work
 from driftline.flow.operate import SyncRequest
+from driftline.flow.subjects import fetch_request
 from driftline.model.access import RepositoryAccess
 from driftline.model.application import SKIP
 from driftline.model.errors import Permanent
@@ -130,6 +133,31 @@ def test_a_storm_of_deliveries_without_news_is_answered_by_a_few_fetches(small: 
 
 
 @pytest.mark.covers("RFR-01")
+def test_a_push_during_a_slow_fetch_of_its_repository_wakes_a_fast_worker(here: Installation) -> None:
+    here.push({"app/one.yaml": PLAIN % "1"})
+    here.declare()
+    here.settle()
+    with here.store.write() as db:
+        [row] = [each for each in repositories.everything(db) if each.url == here.url]
+        number = jobs.request(db, fetch_request(row.id, Queue.SCAN))
+    with here.store.write() as db:
+        held = jobs.claim(db, number, "slow worker", timedelta(seconds=30))
+    assert held is not None
+    here.fetch()
+    here.hints.clear()
+    work.perform(held, here.edges)
+    assert Hint(number, Queue.FAST) in here.hints
+    assert here.settle() >= 1
+
+    with here.store.write() as db:
+        number = jobs.request(db, fetch_request(row.id, Queue.SCAN))
+        held = jobs.claim(db, number, "slow worker", timedelta(seconds=30))
+    assert held is not None
+    here.hints.clear()
+    work.perform(held, here.edges)
+    assert not here.hints, "nobody asked again"
+
+
 def test_a_push_that_nobody_announced_is_found_in_time(small: Installation) -> None:
     small.push({"app/one.yaml": PLAIN % "'1'"})
     name = small.declare()
