@@ -93,9 +93,18 @@ def _commit(edges: Edges, credentials: RepositoryAccess, row: RepositoryRow, tra
         return commit_fetched(edges, credentials, Fetched(row.refs or {}, row.head), tracked)
     except Permanent as unknown:
         if not row.refs and not row.head:
-            wanted = tracked.revision or "its default branch"
-            raise Permanent(f"{shown_url(row.url)}: the repository has no commits yet; push one to {wanted}") from None
+            raise Permanent(f"{shown_url(row.url)}: {_nothing_there(tracked.revision)}") from None
         raise Permanent(f"{shown_url(row.url)}: {unknown.message}") from None
+
+
+def _nothing_there(wanted: str) -> str:
+    """What to say where a host has nothing of what was asked for. Nobody asked for its other branches."""
+    if wanted in ("", "HEAD"):
+        return "the repository has no commits yet; push one to its default branch"
+    return (
+        f"there is no {wanted}; if the repository has no commits yet, push one to {wanted}, else follow another branch "
+        "or tag (git ls-remote shows them)"
+    )
 
 
 def resolve_asked(edges: Edges, situation: Situation, overrides: Sequence[str] = ()) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from driftline.adapters.store import drifts
 from driftline.adapters.store.drifts import FieldFound
 from driftline.alerts.texts import drift_facts
 from driftline.flow.edges import Edges
-from driftline.flow.looking import Look
+from driftline.flow.looking import NOT_DRIFT, Look
 from driftline.flow.plans import fields_view
 from driftline.flow.situation import Situation
 from driftline.model.alert import Condition, Signal
@@ -71,6 +71,14 @@ def clean_until(situation: Situation, key: Key) -> datetime | None:
     return max(row.updated_at, situation.row.checked_at or row.updated_at, confirmed)
 
 
+def _in_doubt(found: Look) -> bool:
+    """Whether an object that was not in sync could not be judged this time: it moved, or the API server refused."""
+    owned = found.situation.owned
+    open_before = {key for key, row in owned.items() if row.verdict not in (VerdictState.SYNCED, VerdictState.CLAIM)}
+    verdicts = found.compared.verdicts
+    return any(verdicts[key].state in NOT_DRIFT for key in (open_before & verdicts.keys()) - found.behind)
+
+
 def fight_signal(name: str, fought: Sequence[Fight]) -> Signal:
     """One alert for all fights of an application; another set of them is another cause."""
     if not fought:
@@ -85,11 +93,13 @@ def fight_signal(name: str, fought: Sequence[Fight]) -> Signal:
     return Signal(Condition.DRIFT_FIGHT, f"app:{name}", True, cause=cause, facts=facts)
 
 
-def drift_signal(edges: Edges, found: Look) -> Signal:
-    """Drift found, or over."""
+def drift_signal(edges: Edges, found: Look) -> Signal | None:
+    """Drift found, or over; None while it cannot be told whether what drifted still does."""
     name = found.situation.row.name
     drifted = found.drifted
     if not drifted:
+        if _in_doubt(found):
+            return None
         return Signal(Condition.DRIFT_FOUND, f"app:{name}", False, facts={"application": name})
     cause = drift_fingerprint([each for each in found.differences if each.key in drifted])
     clean = {key: at for key in drifted if (at := clean_until(found.situation, key)) is not None}

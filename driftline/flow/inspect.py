@@ -203,7 +203,8 @@ def _sync_word(state: ObjectState, verdict: VerdictState) -> str:
         return "OutOfSync"
     if verdict in (VerdictState.SYNCED, VerdictState.CLAIM):
         return "Synced"
-    return "Unknown" if verdict in (VerdictState.UNKNOWN, VerdictState.SUSPECT) else "OutOfSync"
+    # A suspect is left undecided only where Git has something else: that differs, whatever the API server would say.
+    return "Unknown" if verdict is VerdictState.UNKNOWN else "OutOfSync"
 
 
 def manifests(edges: Edges, name: str, revision: str = "") -> tuple[Object, ...]:

@@ -241,7 +241,8 @@ def _health(found: Look) -> Health:
 
 def _signals(edges: Edges, found: Look, memory: Memory) -> list[Signal]:
     name = found.situation.row.name
-    raised = [drifting.drift_signal(edges, found)]
+    drift = drifting.drift_signal(edges, found)
+    raised = [drift] if drift else []
     if found.status.status is not SyncStatus.UNKNOWN:
         raised.append(Signal(Condition.SYNC_UNKNOWN, f"app:{name}", False))
     if found.status.status is SyncStatus.SYNCED and found.situation.sync is None:

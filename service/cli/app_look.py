@@ -131,7 +131,8 @@ def _held(found: Any) -> str:
         return ""
     why = f", {found['why']}" if found.get("why") else ""
     until = f", until {found['until']}" if found.get("until") else ""
-    return f"by {found.get('by') or 'nobody named'}{why}{until}"
+    revision = f"to {found['revision']}, " if found.get("revision") else ""
+    return f"{revision}by {found.get('by') or 'nobody named'}{why}{until}"
 
 
 def objects(found: list[Any]) -> None:

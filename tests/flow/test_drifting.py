@@ -8,6 +8,7 @@ import pytest
 from driftline.flow import operate
 from driftline.flow.operate import SyncRequest
 from tests.flow.installation import Installation, config, deployment, manifests
+from tests.kit.apiproxy import ApiProxy
 from tests.kit.cluster import eventually
 
 
@@ -234,3 +235,28 @@ def test_a_secrets_values_are_in_no_row_and_no_message(here: Installation) -> No
     words = ["correct-horse-battery", "staple-by-hand", "third-and-last"]
     words += [base64.b64encode(word.encode()).decode() for word in words]
     assert [word for word in words if word in everything] == []
+
+
+def test_an_object_that_cannot_be_judged_ends_no_alert(distant: Installation, proxy: ApiProxy) -> None:
+    here = distant
+    here.push({"app/all.yaml": manifests(config("one", a="1"))})
+    name = here.declare(automated={"selfHeal": False})
+    here.settle()
+    here.hands.merge_patch("v1/configmaps", here.namespace, "one", {"data": {"a": "2"}})
+    here.look(name, fresh=True)
+    here.settle()
+    found = ("on-drift-found", f"app:{name}", True)
+    assert here.alerts("on-drift-found") == [found]
+
+    fault = proxy.fail("PATCH", "dryRun=All", 409, times=100)
+    here.hands.merge_patch("v1/configmaps", here.namespace, "one", {"metadata": {"labels": {"mine": "yes"}}})
+    here.look(name, fresh=True)
+    here.settle()
+    assert fault.times < 100, "it was asked"
+    assert here.alerts("on-drift-found") == [found], "nobody knows that it is over"
+
+    proxy.faults.clear()
+    here.hands.merge_patch("v1/configmaps", here.namespace, "one", {"data": {"a": "1"}})
+    here.look(name, fresh=True)
+    here.settle()
+    assert here.alerts("on-drift-found") == [(*found[:2], False)]
