@@ -27,6 +27,9 @@ from deploy.localcluster.localcluster import LocalCluster
 GIT_PORT, WEB_PORT = 8418, 8080
 """The ports that examples and settings name; others are taken where these are busy."""
 
+NEEDED_HERE = ("DRIFTLINE_DATA_DIR", "DRIFTLINE_LISTEN", "DRIFTLINE_KUBECONFIG", "DRIFTLINE_HELM")
+"""Settings without which a command that looks at the installation itself (doctor) would look at another one."""
+
 
 class Ended(BaseException):
     """SIGTERM or SIGINT arrived."""
@@ -116,6 +119,7 @@ class Keeper:
             git=world.git.address,
             hands=hands,
             directory=str(self.directory),
+            settings={name: world.env[name] for name in NEEDED_HERE},
         )
 
     def _wipe(self) -> None:

@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -173,6 +174,8 @@ class Demo:
         stage.say(f"kubectl      .venv/bin/kubectl --kubeconfig {state['hands']} get pods -A")
         stage.say(f"driftline    export DRIFTLINE_SERVER={state['url']} DRIFTLINE_AUTH_TOKEN={state['token']}")
         stage.say("             .venv/bin/driftline app list")
+        settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in state["settings"].items())
+        stage.say(f"its health   env {settings} .venv/bin/driftline doctor")
         stage.say(f"logs, mails  {state['directory']}/world")
         stage.say("It runs in the background; make demo-stop ends it." if self.detach else "Ctrl-C ends all of it.")
 

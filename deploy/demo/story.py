@@ -263,7 +263,11 @@ class Story:
         return self._run([sys.executable, "-P", "-m", "service.cli.main", *arguments], accepted)
 
     def _run(self, command: list[str], accepted: tuple[int, ...]) -> str:
-        access = {"DRIFTLINE_SERVER": self.place.url, "DRIFTLINE_AUTH_TOKEN": self.place.token}
+        access = {
+            "DRIFTLINE_CONFIG": str(self.place.directory / "world" / "config.json"),
+            "DRIFTLINE_SERVER": self.place.url,
+            "DRIFTLINE_AUTH_TOKEN": self.place.token,
+        }
         done = subprocess.run(
             command, env={**scrub(os.environ), **access}, capture_output=True, text=True, timeout=60, check=False
         )

@@ -132,6 +132,8 @@ class World:
     def environment(self) -> dict[str, str]:
         """The settings of this installation."""
         ours = {
+            # Not the person's own: a session they have saved leads to a server of theirs.
+            "DRIFTLINE_CONFIG": str(self.directory / "config.json"),
             "DRIFTLINE_DATA_DIR": str(self.directory / "data"),
             "DRIFTLINE_LISTEN": f"127.0.0.1:{self.port}",
             "DRIFTLINE_METRICS_LISTEN": f"127.0.0.1:{free_port()}",

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.demo import borrowed, caught, keeper, processes
 from deploy.demo.stage import Stage
+from deploy.demo.world import World
 
 CONFIG = {
     "apiVersion": "v1",
@@ -45,6 +46,20 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_settings_of_another_installation_do_not_reach_the_demo() -> None:
     given = {"PATH": "/bin", "DRIFTLINE_DATABASE_URL": "postgresql://prod", "KUBECONFIG": "/prod", "ARGOCD_SERVER": "x"}
     assert keeper.scrub(given).keys() == {"PATH", "NO_PROXY", "no_proxy"}
+
+
+def test_a_session_that_somebody_saved_does_not_lead_the_demo_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = tmp_path / "config.json"
+    saved.write_text('{"current": "http://127.0.0.1:9", "servers": {"http://127.0.0.1:9": {"token": "old"}}}')
+    monkeypatch.setenv("DRIFTLINE_CONFIG", str(saved))
+    monkeypatch.setenv("KUBECONFIG", "")
+    world = World(tmp_path / "world", "", catchers=False)
+    world.env = world.environment()
+    world.driftline("migrate")
+    assert world.driftline("token", "create", "admin", "--note", "this machine").strip()
+    assert keeper.NEEDED_HERE[0] in world.env and world.env["DRIFTLINE_LISTEN"].endswith(f":{world.port}")
 
 
 def test_no_cluster_is_used_while_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
