@@ -1,8 +1,10 @@
 """Charts as sources: what a revision of one stands for, its files, and one look into a repository for everybody."""
 
+import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from driftline.adapters.charts import Chart
 from driftline.adapters.store.applications import SourceUse
@@ -81,14 +83,17 @@ def digest_of(row: RepositoryRow, chart: str, version: str) -> str:
 @dataclass(frozen=True)
 class Looked:
     """What a look came to. With a `failure` some charts could not be pulled now: their answers are those of before,
-    and one that there was none of is missing."""
+    and one that there was none of is missing. `more`: of a chart that there was no time for nothing is known yet."""
 
     answers: tuple[Answer, ...]
     failure: Temporary | None = None
+    more: bool = False
 
 
 def look(edges: Edges, row: RepositoryRow, uses: Sequence[SourceUse], access: RepositoryAccess) -> Looked:
     """Look into a repository once: what every revision that is followed in it means now, pulled.
+
+    A look has one deadline: what it does not come to keeps its answers, and is asked first by the next one.
 
     What is wrong with one chart says nothing of the others: it is that answer's problem, or worth another try. Raises
     the failure of the repository itself.
@@ -99,10 +104,30 @@ def look(edges: Edges, row: RepositoryRow, uses: Sequence[SourceUse], access: Re
     if not wanted:
         edges.charts.check(access)
         return Looked(())
-    looking = _Look(edges, access, row.charts or ())
-    answers = tuple(each for chart in sorted(wanted) for each in looking.of_chart(chart, sorted(wanted[chart])))
+    known = row.charts or ()
+    looking = _Look(edges, access, known)
+    until = edges.now() + edges.charts.settings.deadline
+    order = _order(wanted, known)
+    asked: list[Answer] = []
+    while order and edges.now() < until:
+        chart = order.pop(0)
+        asked += looking.of_chart(chart, sorted(wanted[chart]))
     looking.confirm()
-    return Looked(answers, looking.failure)
+    left = [(chart, text) for chart in order for text in sorted(wanted[chart])]
+    kept = [found for chart, text in left if (found := releases.answer_to(known, chart, text)) is not None]
+    return Looked((*kept, *asked), looking.failure, more=len(kept) < len(left))
+
+
+def _order(wanted: Iterable[str], known: Sequence[Mapping[str, str]]) -> list[str]:
+    """Charts in the order to ask for them: who waited longest first, in turns with those of which nothing is known.
+
+    Of those, none is the first each time: one whose host hangs would keep the others out.
+    """
+    charts = set(wanted)
+    before = [chart for chart in dict.fromkeys(each["chart"] for each in known) if chart in charts]
+    new = sorted(charts.difference(before))
+    random.shuffle(new)
+    return [chart for pair in zip_longest(before, new) for chart in pair if chart is not None]
 
 
 class _Look:

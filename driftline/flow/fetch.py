@@ -78,7 +78,7 @@ def run(job: Job, edges: Edges) -> tuple[int, ...]:
             ids = tuple(dict.fromkeys((*ids, *more)))
         else:
             wake = signals.raise_signals(db, edges, [_reachable(row)]) if row.failing_since else []
-            jobs.finish(db, job)
+            jobs.finish(db, job, run_at=timedelta(0) if looked.more else None)
     # The usual push concerns one application: going on with it here saves a message and a worker's wake-up.
     edges.hint([*hints(ids[1:]), *wake])
     return ids[:1]

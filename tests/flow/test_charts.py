@@ -5,6 +5,7 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,31 @@ def test_a_long_look_keeps_no_push_waiting(small: Installation, charts: ChartHos
         jobs.request_many(db, [fetch_request(number)])
     work.drain(small.edges, jobs.Queue.FAST, awake=0.2)
     assert charts.paths()[-1].endswith("chart0-18.1.0.tgz"), "a few charts are looked at without delay"
+
+
+def test_a_look_ends_in_time_and_the_next_one_goes_on(small: Installation, charts: ChartHost) -> None:
+    def pulled() -> list[str]:
+        return [path.rpartition("/")[2] for path in charts.paths() if path.endswith(".tgz")]
+
+    start = small.edges.now()
+    small.edges = replace(small.edges, now=lambda: start + timedelta(seconds=25 * len(pulled())))
+    numbers = range(7)
+    for number in numbers:
+        package(charts.directory, f"chart{number}", "18.0.0")
+    charts.index()
+    names = [small.declare(source=source(charts.repository, f"chart{n}", releaseName=f"r{n}")) for n in numbers]
+    small.settle()
+    assert [small.app(name).revisions for name in names] == [["18.0.0"]] * 7
+    assert charts.paths().count("/charts/index.yaml") == 3, "a look of a minute has time for three"
+
+    for number in numbers:
+        package(charts.directory, f"chart{number}", "18.1.0")
+    charts.index()
+    for expected in (3, 6, 7):
+        fetch(small, charts.repository)
+        assert len(set(pulled())) == 7 + expected, "those that were left over come first"
+        assert {tuple(small.app(name).revisions or ()) for name in names} <= {("18.0.0",), ("18.1.0",)}
+    assert [small.app(name).revisions for name in names] == [["18.1.0"]] * 7
 
 
 @pytest.mark.covers("RFR-02")
