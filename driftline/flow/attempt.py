@@ -125,7 +125,7 @@ def _begin(run: Run, db: Connection, values: Step) -> int:
 
 def _plan_values(run: Run, render_id: int | None) -> Step:
     secret = run.edges.settings.signing_key.encode()
-    sealed = run.edges.sealer.seal(dump_plan(run.plan), sealed_for("sync", "plan", run.plan.digest))
+    sealed = run.edges.sealer.seal(dump_plan(run.plan), _plan_of(run.situation.row.id, run.plan.digest))
     return {
         "phase": OperationPhase.RUNNING,
         "stage": "applying",
@@ -142,10 +142,15 @@ def _plan_values(run: Run, render_id: int | None) -> Step:
     }
 
 
+def _plan_of(application_id: int, digest: str) -> bytes:
+    """What a stored plan is sealed for: in the row of another application it does not open."""
+    return sealed_for("sync", "plan", f"{application_id}/{digest}")
+
+
 def resume(run: Run, sync: SyncRow) -> None:
     """Take up a stored plan and what has come of it."""
     assert sync.plan is not None
-    where = sealed_for("sync", "plan", sync.plan_digest)
+    where = _plan_of(sync.application_id, sync.plan_digest)
     run.plan = load_plan(run.edges.sealer.open(sync.plan, where))
     run.results, run.hooks = load_results(sync.results)
     run.failure = (sync.results or {}).get("failure", "")

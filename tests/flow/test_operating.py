@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from driftline.adapters.store.tables import sync
 from driftline.flow import inspect, operate
 from driftline.flow.operate import SyncRequest
 from driftline.model.errors import Permanent
@@ -62,6 +64,24 @@ def test_terminate_stops_before_the_next_wave(here: Installation) -> None:
     assert here.config("late") is None
     with pytest.raises(Permanent, match="no operation is in progress"):
         operate.terminate(here.edges, name, "dana")
+
+
+def test_the_plan_of_one_application_does_not_run_as_the_plan_of_another(small: Installation) -> None:
+    here = small
+    slow = hook("before", "PreSync")
+    slow["spec"]["suspend"] = True
+    here.push({"app/all.yaml": manifests(slow, config("one", a="1")), "other/all.yaml": _waiting_for_an_image(here)})
+    first, second = here.declare(), here.declare(path="other")
+    here.settle()
+    [theirs], [ours] = here.syncs(first), here.syncs(second)
+    assert theirs.plan and ours.plan
+    with here.store.write() as db:
+        change = update(sync).where(sync.c.id == ours.id)
+        db.execute(change.values(plan=theirs.plan, plan_digest=theirs.plan_digest))
+    here.look(second)
+    here.settle()
+    [failed] = here.syncs(second)
+    assert failed.phase == "Error" and "belongs to another row" in failed.message
 
 
 def test_terminate_takes_a_running_hook_away(here: Installation) -> None:

@@ -115,7 +115,7 @@ def fill(store: Store, sealer: Sealer) -> int:
     for key in (f"render-{turn}" for turn in range(rotation.BATCH + 5)):
         sealed = sealer.seal(key.encode(), context("render", "sealed", key), compress=True)
         store.transact(lambda db, key=key, sealed=sealed: renders.put(db, key, sealed, 1, ""))  # type: ignore[misc]
-    plan = sealer.seal(b"plan", context("sync", "plan", "d1"))
+    plan = sealer.seal(b"plan", context("sync", "plan", f"{app}/d1"))
     store.transact(lambda db: save_step(db, held, number, plan=plan, plan_digest="d1"))
     return number
 
@@ -131,11 +131,11 @@ def test_rotation_reaches_every_sealed_value_and_then_the_old_key_can_go(store: 
     only_new = Sealer([NEW])
     with store.read() as db:
         for table, column, identity in SEALED:
-            for sealed, name in db.execute(select(table.c[column], table.c[identity])):
+            for sealed, *names in db.execute(select(table.c[column], *(table.c[each] for each in identity))):
                 if sealed is not None:
-                    assert only_new.open(sealed, context(table.name, column, name))
-        plan = db.execute(select(sync.c.plan).where(sync.c.id == number)).scalar_one()
-    assert only_new.open(plan, context("sync", "plan", "d1")) == b"plan"
+                    assert only_new.open(sealed, context(table.name, column, "/".join(map(str, names))))
+        plan, app = db.execute(select(sync.c.plan, sync.c.application_id).where(sync.c.id == number)).one()
+    assert only_new.open(plan, context("sync", "plan", f"{app}/d1")) == b"plan"
 
 
 def test_a_value_that_no_key_opens_stops_the_rotation_by_name(store: Store) -> None:

@@ -3,22 +3,20 @@
 This table is the list of what is sealed, and for which identity: seal with `sealing.context(table, column, identity)`.
 """
 
-from typing import Any
-
 from sqlalchemy import Connection, Table, select, update
 
 from driftline.adapters.sealing import Sealer, context
 from driftline.adapters.store.engine import Store
 from driftline.adapters.store.tables import cluster, render, repository, sync
 
-SEALED: tuple[tuple[Table, str, str], ...] = (
-    (repository, "credentials", "hook_id"),
-    (repository, "hook_secret", "hook_id"),
-    (cluster, "access", "name"),
-    (render, "sealed", "key"),
-    (sync, "plan", "plan_digest"),
+SEALED: tuple[tuple[Table, str, tuple[str, ...]], ...] = (
+    (repository, "credentials", ("hook_id",)),
+    (repository, "hook_secret", ("hook_id",)),
+    (cluster, "access", ("name",)),
+    (render, "sealed", ("key",)),
+    (sync, "plan", ("application_id", "plan_digest")),
 )
-"""Table, sealed column, and the column whose value its context names."""
+"""Table, sealed column, and the columns whose values its context names, with `/` between them."""
 
 BATCH = 100
 
@@ -33,7 +31,7 @@ def rotate_all(store: Store, sealer: Sealer) -> int:
     return sum(_rotate_column(store, sealer, *each) for each in SEALED)
 
 
-def _rotate_column(store: Store, sealer: Sealer, table: Table, column: str, identity: str) -> int:
+def _rotate_column(store: Store, sealer: Sealer, table: Table, column: str, identity: tuple[str, ...]) -> int:
     done, last = 0, 0
     while True:
         with store.read() as db:
@@ -50,10 +48,12 @@ def _rotate_column(store: Store, sealer: Sealer, table: Table, column: str, iden
         last = rows[-1][0]
 
 
-def _some(db: Connection, table: Table, column: str, identity: str, after: int) -> list[tuple[int, bytes, Any]]:
-    query = select(table.c.id, table.c[column], table.c[identity])
+def _some(
+    db: Connection, table: Table, column: str, identity: tuple[str, ...], after: int
+) -> list[tuple[int, bytes, str]]:
+    query = select(table.c.id, table.c[column], *(table.c[each] for each in identity))
     query = query.where(table.c.id > after, table.c[column].is_not(None)).order_by(table.c.id).limit(BATCH)
-    return [(number, sealed, name) for number, sealed, name in db.execute(query)]
+    return [(number, sealed, "/".join(map(str, names))) for number, sealed, *names in db.execute(query)]
 
 
 def _replace(db: Connection, table: Table, column: str, fresh: list[tuple[int, bytes, bytes]]) -> int:
