@@ -1,7 +1,8 @@
 """The words of every alert, as Jinja2 templates of our own. Facts are only ever values in them, never template text.
 
 Each condition has a title for its beginning, one for its end, and lines about it. Filters: `line` makes any value one
-clean line, `block` a few indented ones, `clock` a time, `count` a number with its noun.
+clean line, `block` a few (indented after the first), `indented` a few that are all indented, `clock` a time, `count` a
+number with its noun.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ class Words:
     about: str = "{{ message | block }}"
     """Lines below the title while it holds; empty lines are dropped."""
     next_step: str = ""
-    """What helps, for the reader who has to act."""
+    """What helps, for the reader who has to act. A template, too."""
 
 
 _DRIFT = """\
@@ -39,6 +40,19 @@ _HITS = """\
 {{ message | block }}
 {% if applications %}Applications: {{ applications | names }}{% endif %}
 """
+_PLANNED = """\
+{{ message | block }}
+{% if plan %}Plan:
+{{ plan | indented }}{% endif %}
+"""
+# A deletion waits in no plan: it is confirmed, or it goes on waiting.
+_ALLOW = """\
+{% if deleting %}Look at what would be deleted, then confirm it: driftline app confirm-deletion {{ subject }}\
+{% elif confirm %}Look at the plan, then confirm it with driftline app confirm-deletion {{ subject }}, \
+or stop it with driftline app terminate-op {{ subject }}\
+{% else %}Look at the plan, then allow it with driftline app approve {{ subject }}, \
+or stop it with driftline app terminate-op {{ subject }}{% endif %}
+"""
 
 WORDS: Mapping[Condition, Words] = {
     Condition.SYNC_FAILED: Words(
@@ -49,12 +63,12 @@ WORDS: Mapping[Condition, Words] = {
     Condition.SYNC_SUCCEEDED: Words(
         begins="{{ subject }}: synced{% if revision %} to {{ revision | short }}{% endif %}",
         ends="{{ subject }}: no longer at the revision of its last sync",
-        about="{{ message | block }}\n{{ plan | block }}",
+        about=_PLANNED,
     ),
     Condition.SYNC_RUNNING: Words(
         begins="{{ subject }}: sync started{% if revision %} to {{ revision | short }}{% endif %}",
         ends="{{ subject }}: sync ended",
-        about="{{ message | block }}\n{{ plan | block }}",
+        about=_PLANNED,
     ),
     Condition.SYNC_UNKNOWN: Words(
         begins="{{ subject }}: sync status unknown",
@@ -105,10 +119,13 @@ WORDS: Mapping[Condition, Words] = {
     Condition.PLAN_HELD: Words(
         begins="{{ subject }}: a plan waits for a person",
         ends="{{ subject }}: no plan waits any more",
-        about="{{ message | block }}\n{{ plan | block }}",
-        next_step="Look at the plan, then approve or drop it.",
+        about=_PLANNED,
+        next_step=_ALLOW,
     ),
 }
+
+GONE = "{{ subject }}: the application was deleted"
+"""Title of the end of an alert whose application is no more: nothing works again."""
 
 TEXT = """\
 {{ title }}

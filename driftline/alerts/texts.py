@@ -2,7 +2,8 @@
 
 Facts that a signal may carry, all optional: application, project, cluster, namespace, repository, revision, author,
 actor, message, results (lines), plan (text), objects (from `drift_facts`), manager, applications (names), job,
-attempts, how (what ended it). Unknown facts are ignored.
+attempts, how (what ended it), gone (the application was deleted), confirm (a person has to confirm a deletion),
+deleting (the application itself is being deleted). Unknown facts are ignored.
 """
 
 import re
@@ -17,7 +18,7 @@ from jinja2 import ChainableUndefined, DictLoader, pass_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from driftline.alerts.state import AlertChange, OpenAlert
-from driftline.alerts.templates import HTML, TEXT, WORDS
+from driftline.alerts.templates import GONE, HTML, TEXT, WORDS
 from driftline.model.alert import Edge, Message
 from driftline.model.drift import ABSENT, Verdict
 from driftline.model.masking import mask_drift, scrub_value
@@ -39,6 +40,8 @@ _LABELS = {
     "author": "Commit by",
     "actor": "Started by",
 }
+_OURS = (*(f"{label}:" for label in (*_LABELS.values(), "Since", "Lasted")), "http://", "https://")
+"""How lines of ours begin that a foreign one must not pass for."""
 # Control characters, and those that reorder or hide text: a commit message must not be able to dress up as our words.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
@@ -48,14 +51,15 @@ def message_for(change: AlertChange, link: str = "") -> Message:
     alert, edge = change.alert, change.edge or Edge.ONCE
     facts = _shaped({str(name): value for name, value in scrub_value(dict(change.facts)).items()})
     words, seen = WORDS[alert.condition], {**facts, "subject": _subject(alert)}
-    title = _line(_render(words.ends if edge is Edge.RECOVER else words.begins, seen, alert))
+    ends = GONE if facts.get("gone") is True else words.ends
+    title = _line(_render(ends if edge is Edge.RECOVER else words.begins, seen, alert))
     title = f"Still: {title}" if edge is Edge.REMIND else title
     fields, shown_link = _fields(change, facts), safe_link(link)
     view = {
         "title": title,
         "lines": [] if edge is Edge.RECOVER else _lines(_render(words.about, seen, alert)),
         "ending": _ending(change, facts),
-        "next_step": words.next_step if edge in (Edge.FIRE, Edge.REMIND) else "",
+        "next_step": _line(_render(words.next_step, seen, alert)) if edge in (Edge.FIRE, Edge.REMIND) else "",
         "fields": fields,
         "link": shown_link,
         "colour": _COLOURS[edge],
@@ -173,7 +177,14 @@ def _line(value: Any, longest: int = LONGEST_LINE) -> str:
 
 
 def _block(value: Any) -> str:
-    """Several lines, each clean and indented, so that none of them can pass for a line of ours."""
+    """Several clean lines. All but the first are indented, so that none of them can pass for a line of ours."""
+    text = _indented(value)
+    first = text.removeprefix("  ")
+    return text if first.startswith(_OURS) else first
+
+
+def _indented(value: Any) -> str:
+    """Several lines, each clean and indented."""
     lines = [_line(line) for line in str(value or "").splitlines()[: 2 * MOST_LINES]]
     return "\n".join(f"  {line}" for line in lines if line)
 
@@ -234,6 +245,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     environment.filters |= {
         "line": _line,
         "block": _block,
+        "indented": _indented,
         "value": _value,
         "short": _short,
         "names": _names,

@@ -60,4 +60,4 @@ def _doubt(claims: Claims, found: list[Difference], context: Context, held_as: s
         return f"null is not the same as absent: {names(claims.nulls)}"
     if held_as not in ("", api_version):
         return f"last applied as {held_as}"
-    return f"{len(found)} fields may differ" if found else ""
+    return f"{len(found)} {'field' if len(found) == 1 else 'fields'} may differ" if found else ""

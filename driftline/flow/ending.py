@@ -88,7 +88,8 @@ def hold(run: Run, reason: str) -> None:
     waited = run.sync is not None and run.sync.phase is OperationPhase.HELD
     if not waited:
         let_hooks_go(run, None)
-    facts = {"application": situation.row.name, "message": reason, "plan": str(run.plan)}
+    facts: dict[str, Any] = {"application": situation.row.name, "message": reason, "plan": str(run.plan)}
+    facts["confirm"] = all(each.confirm for each in run.plan.held)
     signal = Signal(Condition.PLAN_HELD, f"app:{situation.row.name}", True, cause=run.plan.digest, facts=facts)
     with run.edges.store.write() as db:
         if run.ask.former:

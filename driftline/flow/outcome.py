@@ -72,7 +72,7 @@ def signals_of(run: Run, phase: OperationPhase, message: str, status: SyncStatus
     revision = (run.found.wish.revisions or ("",))[0]
     facts: dict[str, Any] = {"application": name, "revision": short(revision), "message": message, "how": message}
     facts["results"] = [
-        f"{result.key}: {result.message}"
+        result.message if result.message.startswith(f"{result.key}: ") else f"{result.key}: {result.message}"
         for result in run.results.values()
         if result.status is ResultStatus.SYNC_FAILED and result.message
     ][:20]

@@ -6,11 +6,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
 from driftline.adapters.store import applications, audit, jobs, objects, syncs
-from driftline.adapters.store.applications import ApplicationRow, Changes
+from driftline.adapters.store.applications import Changes
 from driftline.flow import appstatus, signals
 from driftline.flow.declare import cascades
 from driftline.flow.deletehooks import DeletionHooks, HookFailed
@@ -27,6 +28,7 @@ from driftline.model.health import HealthStatus
 from driftline.model.objects import Key
 from driftline.model.plan import Phase
 from driftline.sync import texts
+from driftline.sync.confirmation import approves
 
 LOOK_AGAIN = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=30)
@@ -149,17 +151,21 @@ def _save(
         if left.deletion is not None and left.deletion != Deletion.of(row):
             changes["deletion"] = left.deletion.to_json()
         applications.set_status(db, row.id, **changes)
-        wake = signals.raise_signals(db, edges, _asked(row, left), row)
+        wake = signals.raise_signals(db, edges, _asked(situation, left), row)
         jobs.finish(db, situation.job, run_at=max(delay, min(max(LOOK_AGAIN, since / 10), LONGEST_WAIT)))
     edges.hint(wake)
 
 
-def _asked(row: ApplicationRow, left: _Left) -> list[Signal]:
+def _asked(situation: Situation, left: _Left) -> list[Signal]:
     """People are asked once to confirm, and told when that is over."""
+    row = situation.row
     before, now = Deletion.of(row), left.deletion
     if now is None or before.waits == now.waits:
         return []
-    facts = {"application": row.name, "message": left.message, "plan": "\n".join(f"delete {key}" for key in now.waits)}
+    plan = "\n".join(f"delete {key}" for key in now.waits)
+    facts: dict[str, Any] = {"application": row.name, "message": left.message, "plan": plan, "deleting": True}
+    if not now.waits and approves(situation.app.annotations, before.at):
+        facts["how"] = "a person confirmed the deletion"
     cause = f"deletion {before.at.isoformat()}"
     return [Signal(Condition.PLAN_HELD, f"app:{row.name}", bool(now.waits), cause=cause, facts=facts)]
 

@@ -71,7 +71,7 @@ def settle(db: Connection, edges: Edges) -> list[Hint]:
 
 def all_over(db: Connection, edges: Edges, about: ApplicationRow, how: str) -> list[Hint]:
     """End every open alert about an application that is no more, so that a new one of its name starts afresh."""
-    subject, facts = f"app:{about.name}", {"application": about.name, "how": how}
+    subject, facts = f"app:{about.name}", {"application": about.name, "how": how, "gone": True}
     over = [Signal(Condition(row.condition), subject, False, facts=facts) for row in alerts.open_of(db, [subject])]
     return raise_signals(db, edges, over, about)
 

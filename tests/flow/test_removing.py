@@ -94,6 +94,9 @@ def test_an_application_whose_object_asks_for_it_goes_once_a_person_confirms(her
     eventually(lambda: _gone(here, name), 15)
     assert here.config("one") is None and here.config("two") is None
     assert here.alerts("on-plan-held") == [("on-plan-held", f"app:{name}", False)]
+    [asked, over] = [each.message["message"]["text"] for each in here.waiting()]
+    assert f"confirm it: driftline app confirm-deletion {name}" in asked
+    assert "How it ended: a person confirmed the deletion." in over
 
 
 def test_a_deletion_is_confirmed_by_the_declaration_and_changed_by_nothing_else(small: Installation) -> None:

@@ -190,3 +190,27 @@ def test_only_plain_web_addresses_become_links(link: str) -> None:
 def test_durations_in_words() -> None:
     spans = {0: "0 s", 59: "59 s", 60: "1 min", 723: "12 min 3 s", 7500: "2 h 5 min", 90000: "1 d 1 h", -5: "0 s"}
     assert {seconds: duration(timedelta(seconds=seconds)) for seconds in spans} == spans
+
+
+def test_a_message_begins_with_no_spaces_unless_it_could_pass_for_a_line_of_ours() -> None:
+    text = told(Condition.SYNC_FAILED, Edge.FIRE, {"message": "it broke\nSince: 1970"}).text
+    assert "\n\nit broke\n  Since: 1970\n" in text
+    for posing in ("Since: 1970", "https://evil.example", "Started by: ana"):
+        assert f"\n{posing}" not in told(Condition.SYNC_FAILED, Edge.FIRE, {"message": posing}).text
+
+
+def test_a_held_plan_is_told_with_the_commands_that_allow_or_stop_it() -> None:
+    facts = {"message": "waiting for it", "plan": "held prune ConfigMap/a/b: why"}
+    text = told(Condition.PLAN_HELD, Edge.FIRE, facts).text
+    assert "waiting for it\nPlan:\n  held prune ConfigMap/a/b: why\n" in text
+    assert "driftline app approve shop, or stop it with driftline app terminate-op shop\n" in text
+    text = told(Condition.PLAN_HELD, Edge.FIRE, {**facts, "confirm": True}).text
+    assert "driftline app confirm-deletion shop, or stop it" in text and "app approve" not in text
+    text = told(Condition.PLAN_HELD, Edge.FIRE, {**facts, "deleting": True}).text
+    assert "confirm it: driftline app confirm-deletion shop\n" in text and "terminate-op" not in text
+
+
+@pytest.mark.parametrize("condition", [Condition.SYNC_FAILED, Condition.HEALTH_DEGRADED, Condition.DRIFT_FOUND])
+def test_an_alert_that_ends_with_its_application_says_so_and_not_that_all_is_well(condition: Condition) -> None:
+    message = told(condition, Edge.RECOVER, {"how": "the application was deleted", "gone": True})
+    assert message.title == "shop: the application was deleted" and "works again" not in message.text
