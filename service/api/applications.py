@@ -17,7 +17,7 @@ from driftline.formats.application import application as parse
 from driftline.model.errors import Permanent
 from service import strict_json
 from service.answers import Code, refuse
-from service.api import shapes
+from service.api import logins, shapes
 from service.api.asking import body, limit_of, no_nul, section_in, text_in, wrong
 from service.api.patching import BadPatch, merged, patched
 from service.api.routes import CONTINUE, LIMIT, Argument, Arguments, Need, Route, Scope
@@ -135,7 +135,7 @@ def respecified(asked: Arguments, row: ApplicationRow) -> Response:
     """Give the application another `spec`; answers with the spec."""
     document = {**row.document, "spec": body()}
     _declared(document, upsert=True, before=row)
-    return jsonify(fresh(row.name).document.get("spec") or {})
+    return jsonify(logins.hidden(fresh(row.name).document.get("spec") or {}))
 
 
 def changed(asked: Arguments, row: ApplicationRow) -> Response:
@@ -195,6 +195,8 @@ def _declared(document: dict[str, Any], upsert: bool, before: ApplicationRow | N
         action = "update" if upsert else "create"
         authorise("applications", action, f"{known.project}/{known.name}")
         authorise("applications", action, target)
+    if known is not None:
+        app = parse(logins.put_back(app.document, known.document))
     try:
         declare(here(), [app.document], current_user().name, upsert)
     except Permanent as failure:

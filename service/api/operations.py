@@ -11,7 +11,7 @@ from driftline.flow import operate
 from driftline.flow.operate import SyncRequest
 from driftline.model.objects import Key
 from service.answers import Code, refuse
-from service.api import shapes
+from service.api import logins, shapes
 from service.api.applications import shown
 from service.api.asking import (
     before_of,
@@ -181,7 +181,7 @@ def record(asked: Arguments, row: ApplicationRow, sync: str) -> Response:
     if found is None or found.application_id != row.id:
         refuse(404, f"Application {row.name}: has no sync {sync}", Code.NOT_FOUND)
     brief = syncs.SyncBrief(**{name: getattr(found, name) for name in syncs.SyncBrief.__dataclass_fields__})
-    state = shapes.operation_state(found, row.document.get("spec") or {})
+    state = logins.hidden(shapes.operation_state(found, row.document.get("spec") or {}))
     times = {"plannedAt": exact(found.planned_at), "deadline": exact(found.deadline), "retryAt": exact(found.retry_at)}
     view = {"planView": found.plan_view, "approved": found.approved, "waiting": found.waiting, "operationState": state}
     return jsonify({**_brief(brief), **times, **view, "supersededBy": found.superseded_by, "wave": found.wave})

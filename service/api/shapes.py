@@ -14,6 +14,7 @@ from driftline.flow.inspect import Node
 from driftline.model.health import HealthStatus
 from driftline.model.objects import Key, version_of
 from driftline.model.sync import OperationPhase
+from service.api import logins
 from service.api.times import exact, stamp
 
 NAMESPACE = "argocd"
@@ -71,7 +72,8 @@ def application(row: ApplicationRow, installation: str, known: Known = Known()) 
     last = known.sync or known.brief
     if last is not None and last.stage == "requested" and last.finished_at is None:
         found["operation"] = _operation(last)
-    return found
+    shown: dict[str, Any] = logins.hidden(found)
+    return shown
 
 
 def _finalizers(given: Mapping[str, Any], row: ApplicationRow) -> list[str]:

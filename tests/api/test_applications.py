@@ -35,6 +35,32 @@ def test_the_same_again_is_fine_and_another_spec_needs_upsert(both: Site) -> Non
     assert both.get(SHOP)["spec"]["source"]["path"] == "elsewhere"
 
 
+def test_a_login_in_a_source_url_is_never_shown_and_survives_what_was_shown(both: Site) -> None:
+    url, starred = "https://dana:hunter2@git.test/shop.git", "https://********@git.test/shop.git"
+
+    def kept() -> str:
+        with both.edges.store.read() as db:
+            row = applications.get(db, "shop")
+        assert row is not None
+        return str(row.document["spec"]["source"]["repoURL"])
+
+    given = declaration(source={"repoURL": url, "path": "web"})
+    answers = [both.ask("POST", LIST, body=given), both.ask("GET", SHOP), both.ask("GET", LIST)]
+    shown = answers[1].get_json()
+    assert shown["spec"]["source"]["repoURL"] == starred and kept() == url
+    shown["spec"]["source"]["path"] = "other"
+    answers += [
+        both.ask("POST", f"{LIST}?upsert=true", body=shown),
+        both.ask("PUT", f"{SHOP}/spec", body=shown["spec"]),
+    ]
+    assert [each.status_code for each in answers] == [200] * 5
+    assert not any("hunter2" in each.get_data(as_text=True) for each in answers)
+    assert kept() == url, "a client that sends back what it read changes no login"
+    shown["spec"]["source"]["repoURL"] = "https://git.test/shop.git"
+    both.ask("PUT", f"{SHOP}/spec", body=shown["spec"])
+    assert kept() == "https://git.test/shop.git", "a login can be taken out"
+
+
 @pytest.mark.covers("OBJ-11")
 @pytest.mark.covers("OBJ-10")
 def test_one_application_has_argo_cds_fields(both: Site) -> None:
