@@ -235,13 +235,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if found.get(name, "") != "" or (name in found and item.name in EMPTY_COUNTS):
             values[item.name] = _parse(name, found[name], item.default)
     if "public_url" not in values and "listen" in values:
-        values["public_url"] = _reached_at(str(values["listen"]))
+        values["public_url"] = reached_at(str(values["listen"]))
     if "kubeconfig" not in values and found.get("KUBECONFIG"):
         values["kubeconfig"] = found["KUBECONFIG"]
     return Settings(**values)  # type: ignore[arg-type]  # each value has its field's type by _parse
 
 
-def _reached_at(listen: str) -> str:
+def reached_at(listen: str) -> str:
     """The address by which this machine reaches its own web process; the usual one for a socket in the file system."""
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from driftline.adapters import broker
+from driftline.adapters.http import readiness
 from driftline.adapters.store import clusters, jobs, migrating, repositories, ticks
 from driftline.desired.tools import Tool
 from driftline.desired.urls import shown_url
@@ -18,6 +19,11 @@ def checks(edges: Edges) -> Iterator[Check]:
         "broker",
         lambda: broker.describe(edges.settings),
         "start it, or check DRIFTLINE_BROKER_URL; work waits in the database",
+    )
+    yield _checked(
+        "web",
+        lambda: readiness.ready_at(edges.settings),
+        "start driftline up or driftline web; DRIFTLINE_LISTEN says where it listens",
     )
     yield _checked("git", edges.mirrors.version, "install git 2.39 or newer")
     yield _checked("kubectl", lambda: _tool(edges, Tool.KUSTOMIZE), "set DRIFTLINE_KUBECTL")

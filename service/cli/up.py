@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import click
 
 from service.cli import running
 from service.cli.failing import Problem
+from service.cli.listening import answers, require_free
 from service.cli.processes import commands
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def up(detach: bool) -> None:
         _detach(settings)
         return
     with running.only_one(settings.data_dir):
+        require_free(settings.listen)
         _prepare()
         _follow(settings)
 
@@ -94,25 +97,16 @@ def _print(name: str, line: str) -> None:
 def _announce(settings: "Settings") -> None:
     if ready(settings, START):
         click.secho(f"Driftline is at {settings.public_url}", bold=True)
+    else:
+        click.secho(f"{settings.listen}: the web process does not answer yet; its lines above say why", bold=True)
 
 
-def ready(settings: "Settings", patience: float) -> bool:
-    """Wait until the web process says that it is ready."""
-    import http.client
-
-    host, _, port = settings.listen.rpartition(":")
-    near = host.strip("[]") if host not in ("", "0.0.0.0", "[::]") else "127.0.0.1"  # noqa: S104
+def ready(settings: "Settings", patience: float, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Wait until the web process says that it is ready; no longer than `alive` is true."""
     end = time.monotonic() + patience
-    while time.monotonic() < end:
-        connection = http.client.HTTPConnection(near, int(port), timeout=2)
-        try:
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return True
-        except OSError:
-            pass
-        finally:
-            connection.close()
+    while time.monotonic() < end and alive():
+        if answers(settings.listen):
+            return alive()
         time.sleep(0.2)
     return False
 
@@ -120,6 +114,7 @@ def ready(settings: "Settings", patience: float) -> bool:
 def _detach(settings: "Settings") -> None:
     if running.pid(settings.data_dir):
         raise Problem(f"{settings.data_dir}: driftline up runs already; end it with driftline down")
+    require_free(settings.listen)
     _prepare()
     log = settings.data_dir / "up.log"
     with log.open("ab") as out:
@@ -131,9 +126,12 @@ def _detach(settings: "Settings") -> None:
             start_new_session=True,
         )
     log.chmod(0o600)
-    if not ready(settings, START) or child.poll() is not None:
-        _end(child.pid, settings.data_dir)
-        raise Problem(f"did not become ready within {START:.0f} s; the last lines of {log}:\n{_tail(log)}")
+    if not ready(settings, START, lambda: child.poll() is None):
+        ended = child.poll() is not None
+        if not ended:
+            _end(child.pid, settings.data_dir)
+        what = "ended while it started" if ended else f"did not become ready within {START:.0f} s"
+        raise Problem(f"driftline up: {what}; the last lines of {log}:\n{_tail(log)}")
     click.echo(f"Driftline is at {settings.public_url}; its log is {log}; driftline down ends it")
 
 

@@ -39,5 +39,14 @@ def test_what_does_not_work_is_said_with_what_to_do(site: Site, look: None) -> N
     lines = found.out.splitlines()
     assert found.code == 1
     assert any(line.startswith("ok   git: git version ") for line in lines)
+    web = next(number for number, line in enumerate(lines) if line.startswith("FAIL web: "))
+    assert "does not answer" in lines[web] and "driftline up" in lines[web + 1]
     broker = next(number for number, line in enumerate(lines) if line.startswith("FAIL broker: "))
     assert "unix://" in lines[broker] and "DRIFTLINE_BROKER_URL" in lines[broker + 1]
+
+
+def test_the_web_process_is_looked_at(site: Site, server: str, look: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(site.edges.settings, listen=server.removeprefix("http://"))
+    edges = replace(site.edges, settings=settings)
+    monkeypatch.setattr("driftline.flow.assemble.edges_of_this_process", lambda name: edges)
+    assert f"ok   web: {server}" in run("doctor").out.splitlines()

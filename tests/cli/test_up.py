@@ -94,3 +94,17 @@ def test_one_command_starts_everything_and_another_ends_it(installation: Install
     kept = installation.driftline("keys", "rotate")
     assert kept.returncode == 0, kept.stderr
     assert (installation.directory / "data_keys").read_text().count(",") == 1
+
+
+@pytest.mark.parametrize("words", [("up", "--detach"), ("up",)])
+def test_an_address_that_is_taken_is_said_before_anything_starts(
+    installation: Installation, words: tuple[str, ...]
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", installation.port))
+        other.listen()
+        started = installation.driftline(*words)
+    assert started.returncode == 1 and "password" not in started.stdout
+    assert started.stderr.startswith(f"driftline: 127.0.0.1:{installation.port}: the web process cannot listen there")
+    assert "another program listens there" in started.stderr and "DRIFTLINE_LISTEN=" in started.stderr
+    assert not installation.processes()
