@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from driftline.model.application import SKIP, Application
 from driftline.model.errors import Permanent
 from driftline.model.objects import Key
 from driftline.model.revisions import short
+from driftline.model.sync import OperationPhase
 from driftline.sync.automation import Pin
 from driftline.sync.confirmation import confirmed
 
@@ -296,8 +297,20 @@ def _create(
         revisions=list(found) or None,
     )
     if sync_id is None:
-        raise Permanent(f"Application {row.name}: {RUNNING}")
+        raise Permanent(f"Application {row.name}: {RUNNING}{_in_the_way(syncs.open_of(db, row.id), row.name)}")
     return sync_id
+
+
+def _in_the_way(sync: syncs.SyncRow | None, name: str) -> str:
+    """What the open operation waits for and the commands that end that; empty for one that simply runs."""
+    stop = f"driftline app terminate-op {name} stops it"
+    if sync is not None and sync.phase is OperationPhase.HELD:
+        held = (sync.plan_view or {}).get("held", ())
+        deed = "confirm-deletion" if held and all(each.get("confirm") for each in held) else "approve"
+        return f": its plan is held for a person; driftline app {deed} {name} allows it, {stop}"
+    if sync is not None and sync.retry_at is not None:
+        return f": it failed and is tried again at {sync.retry_at.astimezone(UTC):%H:%M} UTC; {stop}"
+    return ""
 
 
 def _wake(db: Connection, row: ApplicationRow, fetch: bool, payload: dict[str, Any] | None = None) -> tuple[int, ...]:

@@ -92,7 +92,7 @@ def fresh(name: str) -> ApplicationRow:
 
 def _permanent(failure: Permanent) -> Response:
     """A person has to change something: the request, or what it is about."""
-    busy = failure.message.endswith(RUNNING)
+    busy = RUNNING in failure.message
     return error(400, failure.message, Code.FAILED_PRECONDITION if busy else Code.INVALID_ARGUMENT)
 
 

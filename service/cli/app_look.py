@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from driftline.model.revisions import titled
-from service.cli import show
+from service.cli import held, show
 from service.cli.client import Client, application, talks
 from service.cli.failing import Problem
 
@@ -104,7 +104,7 @@ def get(client: Client, name: str, look: str | None, form: str) -> None:
 def summary(app: Any) -> list[tuple[str, Any]]:
     """Name and value of what is to know of an application, in lines."""
     status, ours = app["status"], app["status"]["driftline"]
-    operation = status.get("operationState") or {}
+    phase, said = held.operation(app)
     health = status["health"]["status"]
     message = status["health"].get("message")
     return [
@@ -118,8 +118,9 @@ def summary(app: Any) -> list[tuple[str, Any]]:
         ("Sync Policy", policy(app)),
         ("Sync Status", f"{sync_word(app)} {titled(revision(app))}".strip()),
         ("Health Status", f"{health} ({message})" if message else health),
-        ("Operation", operation.get("phase")),
-        ("Message", operation.get("message")),
+        ("Operation", phase),
+        ("Message", said),
+        ("Next", held.next_step(app)),
         ("Paused", _held(ours["paused"])),
         ("Pinned", _held(ours["pinned"])),
         ("Warnings", "; ".join(ours["warnings"])),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from service.cli import show
+from service.cli import held, show
 from service.cli.app_look import objects
 from service.cli.app_watch import Watcher
 from service.cli.client import Client, application, talks
@@ -157,11 +157,8 @@ def _ended(client: Client, name: str, number: int, timeout: float) -> Any:
             if found["phase"] in ENDED:
                 return found
             if found["phase"] == "Held":
-                waits = client.get(application(name))["status"]["driftline"]["awaitsConfirmation"]
-                deed = "confirm-deletion" if waits else "approve"
-                raise Problem(
-                    f"application {name}: {found['message'] or 'the plan'} waits; driftline app {deed} {name}"
-                )
+                step = held.next_step(client.get(application(name))) or f"driftline app get {name}"
+                raise Problem(f"application {name}: held: {found['message'] or 'its plan waits'}; {step}")
             if time.monotonic() > end:
                 raise Problem(
                     f"application {name}: the sync is still {found['stage'] or 'running'} after {timeout:g} s"

@@ -121,6 +121,9 @@ def test_an_approval_counts_for_exactly_the_plan_that_was_shown(site: Site) -> N
         change = sync.update().where(sync.c.id == made)
         db.execute(change.values(phase="Held", plan_digest="abc", plan_view=held))
     assert site.get(SHOP)["status"]["driftline"]["sync"]["held"] == ["/Namespace//shop"]
+    refused = site.ask("POST", f"{SHOP}/sync", body={}).get_json()
+    assert refused["code"] == 9, "clients know it by this code, whatever is said of the plan"
+    assert "another operation is already in progress: its plan is held for a person" in refused["message"]
     path = f"{SHOP}/plan/approve"
     assert site.ask("POST", path, body={"digest": "other"}).status_code == 400
     assert site.ask("POST", path, body={"digest": "abc", "keys": ["/Pod/shop/x"]}).status_code == 400

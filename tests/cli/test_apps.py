@@ -294,6 +294,11 @@ def test_what_a_plan_holds_is_shown_and_allowed(driftline: Run, site: Site) -> N
         change = sync_table.update().where(sync_table.c.id == made)
         db.execute(change.values(phase="Held", plan_digest="abc", plan_view=held))
     assert driftline("app", "approve", "shop").code == 1
+    steps = "driftline app approve shop, or driftline app terminate-op shop"
+    shown = " ".join(driftline("app", "get", "shop").out.split())
+    assert "Operation: Held" in shown and f"Next: {steps}" in shown and "Running" not in shown
+    refused = driftline("app", "sync", "shop")
+    assert refused.code == 1 and "its plan is held for a person; driftline app approve shop allows it" in refused.err
     done = driftline("app", "approve", "shop", "--yes")
     assert done.code == 0 and "prune Namespace//shop: takes 3 objects with it" in done.out
     with site.store.read() as db:
@@ -308,11 +313,25 @@ def test_deletions_that_ask_for_it_are_confirmed(driftline: Run, site: Site) -> 
     with site.store.write() as db:
         made = syncs.create(db, number, "manual", stage="held", initiated_by="ada")
         db.execute(sync_table.update().where(sync_table.c.id == made).values(phase="Held", plan_view=held))
+    assert (
+        "driftline app confirm-deletion shop, or driftline app terminate-op shop" in driftline("app", "get", "shop").out
+    )
+    assert "driftline app confirm-deletion shop allows it" in driftline("app", "sync", "shop").err
     done = driftline("app", "confirm-deletion", "shop")
     assert done.code == 0 and "delete ConfigMap/shop/one" in done.out and "deletion confirmed" in done.out
     with site.store.read() as db:
         row = applications.get(db, "shop")
     assert row is not None and "argocd.argoproj.io/deletion-approved" in row.document["metadata"]["annotations"]
+
+
+def test_a_sync_that_waits_for_its_retry_is_named_by_the_one_that_it_refuses(driftline: Run, site: Site) -> None:
+    number = site.create()
+    with site.store.write() as db:
+        made = syncs.create(db, number, "manual", stage="retrying", initiated_by="ada")
+        at = datetime(2026, 11, 24, 12, 7, tzinfo=UTC)
+        db.execute(sync_table.update().where(sync_table.c.id == made).values(retry_at=at))
+    refused = driftline("app", "sync", "shop")
+    assert refused.code == 1 and "it failed and is tried again at 12:07 UTC; driftline app terminate-op" in refused.err
 
 
 def test_names_from_outside_cannot_move_the_cursor(driftline: Run, site: Site) -> None:
