@@ -18,12 +18,15 @@ from driftline.flow.subjects import hints
 from driftline.model.alert import Condition, Signal
 from driftline.model.errors import Failure, Permanent, Temporary
 from driftline.model.health import SyncStatus
-from driftline.model.sync import OperationPhase
+from driftline.model.sync import OperationPhase, ResultStatus
 from driftline.sync.automation import Attempt
 from driftline.sync.intents import Fail
 
 AGAIN = timedelta(seconds=5)
 """When to look again after an automated sync has failed for good; from there on the waits of repairs count."""
+
+FORMER_AGAIN = timedelta(minutes=5)
+"""When to try again after a former cluster has refused a prune: nobody watches there for what made it refuse."""
 
 
 def finish(run: Run, phase: OperationPhase, message: str) -> None:
@@ -46,15 +49,27 @@ def finish(run: Run, phase: OperationPhase, message: str) -> None:
         applications.set_status(db, situation.row.id, **changes)
         run.wake += signals.raise_signals(db, run.edges, raised, situation.row)
         recording.save(run, db, step)
-        again = phase is OperationPhase.SUPERSEDED or outcome.behind_git(run) or bool(run.ask.former and succeeded)
-        # What is left in a former cluster comes next.
-        later = now + AGAIN if outcome.repair_goes_on(run, phase) or situation.elsewhere else None
-        jobs.finish(db, situation.job, run_at=now if again else later)
+        again = phase is OperationPhase.SUPERSEDED or outcome.behind_git(run) or (succeeded and _cleared(run))
+        jobs.finish(db, situation.job, run_at=now if again else _later(run, phase, now))
     if again:
         run.wake += hints((situation.job.id,), situation.job.queue)
     run.send()
     metrics.sync_took(now - (run.sync.started_at if run.sync else run.attempt_at or now), str(phase))
     run.edges.log.info("sync ended", application=situation.row.name, phase=str(phase), message=message)
+
+
+def _cleared(run: Run) -> bool:
+    """Whether this has pruned a former cluster, and nothing of what it was to delete was refused there."""
+    skipped = any(each.status is ResultStatus.PRUNE_SKIPPED for each in run.results.values())
+    return bool(run.ask.former) and not skipped
+
+
+def _later(run: Run, phase: OperationPhase, now: datetime) -> datetime | None:
+    """When to look again by itself after an operation that leaves something to be done."""
+    if run.ask.former:
+        return now + FORMER_AGAIN
+    # What is left in a former cluster comes next.
+    return now + AGAIN if outcome.repair_goes_on(run, phase) or run.situation.elsewhere else None
 
 
 def let_hooks_go(run: Run, succeeded: bool | None) -> None:

@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 
 from deploy.localcluster.localcluster import LocalCluster
+from driftline.adapters.store import jobs
 from driftline.flow import inspect, operate, registry
 from driftline.flow.operate import SyncRequest
+from driftline.flow.subjects import app_request
 from driftline.model.access import ClusterAccess
 from tests.flow.installation import Installation, config, manifests
 from tests.kit.apiproxy import ApiProxy
@@ -116,6 +118,35 @@ def test_a_former_cluster_that_does_not_answer_keeps_nobody_waiting(move: Move) 
     here.hurry(4)
     assert move.old("one") is None
     assert here.status(move.name) == ("Synced", "Healthy")
+
+
+def test_a_prune_that_a_former_cluster_refuses_is_tried_again_by_itself(move: Move) -> None:
+    here = move.here
+    here.push({"app/all.yaml": manifests(config("one", a="1"))})
+    move.deploy()
+    words = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "a policy says no"}
+    refused = move.proxy.fail("DELETE", f"{move.before}/configmaps/one", 403, body=words, times=10**6)
+    move.proxy.faults.insert(0, move.proxy.faults.pop())
+    move.move()
+
+    def tried() -> bool:
+        here.settle()
+        return here.phases(move.name)[0][0] == "former" or not here.make_due()
+
+    eventually(tried, 30)
+    assert [kind for kind, _ in here.phases(move.name)].count("former") == 1, "not again and again"
+    subject = app_request(here.app(move.name).id).subject
+    with here.store.read() as db:
+        waiting = jobs.open_jobs(db, "app", [subject])
+    assert subject in waiting and waiting[subject].run_at <= here.clock() + timedelta(minutes=6)
+    refused.times = 0
+
+    def pruned() -> bool:
+        here.hurry(1)
+        return here.status(move.name) == ("Synced", "Healthy")
+
+    eventually(pruned, 20)
+    assert move.old("one") is None
 
 
 def test_confirmation_is_asked_for_in_the_former_cluster_as_well(move: Move) -> None:
