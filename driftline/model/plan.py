@@ -1,6 +1,6 @@
 """A plan: everything a sync would write, in order, as a value that is stored before the first write."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -126,7 +126,7 @@ class Plan:
     def __str__(self) -> str:
         """The text that CLI, UI, alerts and tests show: one line a change, numbered by its wave's position."""
         lines = [f"{number} {change}" for number, wave in enumerate(self.waves, 1) for change in wave.changes]
-        lines += [f"held {held.change}: {held.reason}" for held in self.held]
+        lines += _held_lines(self.held)
         lines += [f"problem {problem.key}: {problem.message}" for problem in self.problems]
         lines += [f"skipped {left.change}: {left.reason}" for left in self.skipped]
         if self.refused:
@@ -141,3 +141,17 @@ class Plan:
             for wave in self.waves
         ]
         return digest([waves, [[held.change.op, held.change.key.id, held.reason] for held in self.held]])
+
+
+def _held_lines(held: Sequence[Held]) -> list[str]:
+    """One line for each change; a reason that several have in common is said once, before them."""
+    groups: dict[str, list[Held]] = {}
+    for each in held:
+        groups.setdefault(each.reason, []).append(each)
+    lines = []
+    for reason, group in groups.items():
+        if len(group) == 1:
+            lines.append(f"held {group[0].change}: {reason}")
+        else:
+            lines += [f"held {len(group)} changes: {reason}", *(f"held {each.change}" for each in group)]
+    return lines

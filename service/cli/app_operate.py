@@ -40,9 +40,10 @@ def approve(client: Client, name: str, keys: tuple[str, ...], digest: str | None
     if sync.get("phase") != "Held":
         raise Problem(f"application {name}: no plan waits for approval")
     held = client.get(application(name, f"/syncs/{sync['id']}"))["planView"]["held"]
-    for each in held:
-        if not keys or each["key"] in keys:
-            click.echo(f"{each['op']} {each['key'].strip('/')}: {each['why']}")
+    chosen = [each for each in held if not keys or each["key"] in keys]
+    for why in dict.fromkeys(each["why"] for each in chosen):
+        group = [f"{each['op']} {each['key'].strip('/')}" for each in chosen if each["why"] == why]
+        click.echo("\n".join([f"{len(group)} changes: {why}", *group]) if len(group) > 1 else f"{group[0]}: {why}")
     if not yes and not digest:
         if not interactive():
             raise Problem(f"application {name}: add --yes or --plan {sync['plan']}; there is no terminal to ask on")

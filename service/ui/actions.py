@@ -4,11 +4,14 @@ from datetime import datetime, timedelta
 
 from flask import Response, abort, redirect, request, url_for
 
+from driftline.adapters.store import syncs
+from driftline.adapters.store.applications import ApplicationRow
 from driftline.flow import operate
 from driftline.flow.operate import SyncRequest
 from driftline.model.errors import Permanent
 from driftline.model.objects import Key
 from service.auth.guard import current_user
+from service.ui.operations import plan_shown
 from service.ui.page import application, here, now
 
 LONGEST = 500
@@ -72,11 +75,22 @@ def unpin(name: str) -> Response:
 def approve(name: str) -> Response:
     """Allow the chosen changes of exactly the plan that was shown."""
     row = application(name, "sync")
-    keys = _keys()
+    keys = tuple(dict.fromkeys((*_keys(), *_of_reasons(row))))
     if not keys:
         raise Permanent(f"Application {name}: choose at least one change to allow")
     operate.approve(here(), row.name, _text("digest"), keys, current_user().name)
     return _back(name)
+
+
+def _of_reasons(row: ApplicationRow) -> tuple[Key, ...]:
+    """Every held change whose reason was ticked. That the plan is the one shown is seen to by its digest."""
+    reasons = set(request.form.getlist("reason"))
+    if not reasons:
+        return ()
+    with here().store.read() as db:
+        sync = syncs.open_of(db, row.id)
+    steps = plan_shown((sync.plan_view if sync else None) or {}).held
+    return tuple(Key.parse(step.key) for step in steps if step.reason in reasons)
 
 
 def confirm_deletion(name: str) -> Response:

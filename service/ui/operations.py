@@ -43,6 +43,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class HeldGroup:
+    """Held steps that wait for the same reason, which is said once."""
+
+    reason: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
 class WaveView:
     """Steps that go together."""
 
@@ -69,6 +77,14 @@ class PlanShown:
         """How many objects there are by what is done to them, in the order of `Op`."""
         ops = [step.op for wave in self.waves for step in wave.steps]
         return tuple((str(op), ops.count(op)) for op in Op if op in ops)
+
+    @property
+    def held_groups(self) -> tuple[HeldGroup, ...]:
+        """What is held by its reason, in the order of the first of each."""
+        reasons = dict.fromkeys(step.reason for step in self.held)
+        return tuple(
+            HeldGroup(reason, tuple(step for step in self.held if step.reason == reason)) for reason in reasons
+        )
 
     @property
     def empty(self) -> bool:

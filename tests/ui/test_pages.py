@@ -10,6 +10,7 @@ import service.web
 from driftline.access.policy import parse
 from driftline.adapters.store import applications, audit, declarations, jobs, outbox, repositories, syncs
 from driftline.adapters.store.declarations import Declaration
+from driftline.adapters.store.tables import sync as sync_table
 from driftline.flow import inspect
 from driftline.flow.deletion import Deletion
 from driftline.model.errors import Permanent, Temporary
@@ -270,6 +271,28 @@ def test_held_changes_are_allowed_one_by_one_for_exactly_the_plan_shown(shop: In
         assert row is not None
         current = syncs.open_of(db, row.id)
     assert current is not None and current.approved == {"by": "admin", "keys": [held]}
+
+
+def test_what_is_held_for_one_reason_is_allowed_by_one_tick(shop: Installation) -> None:
+    admin, why = Asker(shop), "26 of 27 objects would be deleted, more than the budget of 20"
+    keys = [f"/ConfigMap/shop/old{number}" for number in range(26)]
+    lone = {"op": "prune", "key": "/Namespace//shop", "why": "takes what it holds", "fields": []}
+    many = [{"op": "prune", "key": key, "why": why, "fields": []} for key in keys]
+    with shop.edges.store.write() as db:
+        row = applications.get(db, "search")
+        assert row is not None
+        current = syncs.open_of(db, row.id)
+        assert current is not None
+        view = {**current.plan_view, "held": [lone, *many]}
+        db.execute(sync_table.update().where(sync_table.c.id == current.id).values(plan_view=view))
+    text = admin.text("/applications/search")
+    assert text.count(why) == 1 and f"All 26 {why} Choose among the 26" in text
+    assert admin.post("/ui/applications/search/approve", digest="another", reason=why).status_code == 409
+    assert admin.post("/ui/applications/search/approve", digest="plan-digest-1", reason="no such").status_code == 409
+    assert admin.post("/ui/applications/search/approve", digest="plan-digest-1", reason=why).status_code == 303
+    with shop.edges.store.read() as db:
+        current = syncs.open_of(db, row.id)
+    assert current is not None and current.approved == {"by": "admin", "keys": keys}
 
 
 def test_deletions_that_ask_for_it_are_confirmed_by_a_button(shop: Installation) -> None:

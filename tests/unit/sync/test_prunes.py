@@ -121,6 +121,9 @@ def test_more_deletions_than_the_budget_all_wait_for_a_person() -> None:
     over = plan(many(21, PRUNE))
     assert over.empty
     assert over.held[0].reason == "21 of 22 objects would be deleted, more than the budget of 20"
+    lines = str(over).splitlines()
+    assert lines[0] == f"held 21 changes: {over.held[0].reason}" and str(over).count("the budget of") == 1
+    assert len(lines) == 22 and lines[1] == f"held {over.held[0].change}"
     assert len(over.held) == 21
 
 
