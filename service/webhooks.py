@@ -76,7 +76,7 @@ def webhooks(receive: Receive, secrets: HookSecrets, settings: Settings, patienc
 
 
 class _Refused(Exception):
-    """An answer other than 202. `text` is the same for everyone who gets it, whatever they sent."""
+    """An answer other than 202. `text` depends on nothing but the route and the kind of host that the headers name."""
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
@@ -113,7 +113,7 @@ class _Intake:
             kind = _check_content(host, headers)
             with self.bodies.read(request) as body:
                 if host is None or not _proved(host, headers, body, find()):
-                    raise _Refused(401, "the delivery is not signed with the secret of a webhook that is set up here")
+                    raise _Refused(401, _unsigned(None if hook_id else host))
                 receipt = self.receive(host.parse(headers, _payload(kind, body)), hook_id)
         except _Refused as refused:
             return _say(name, refused.status, refused.text, refused.headers)
@@ -160,6 +160,15 @@ def _check_content(host: Host | None, headers: Headers) -> str:
 
 def _proved(host: Host, headers: Headers, body: bytes, secrets: Sequence[Secret]) -> bool:
     return any(secret.value and host.authentic(headers, body, secret) for secret in secrets)
+
+
+def _unsigned(host: Host | None) -> str:
+    """What an unproved delivery is told. Of a hook nothing (`host` is None): not even whether there is such a hook."""
+    text = "the delivery is not signed with the secret of a webhook that is set up here"
+    if host is None:
+        return text
+    variable = f"DRIFTLINE_WEBHOOK_SECRET_{host.name.upper()}"
+    return f"{text}; it looks like {host.name}: the secret there must be the one of {variable} here"
 
 
 def _payload(kind: str, body: bytes) -> dict[str, Any]:

@@ -34,8 +34,6 @@ def refresh(client: Client, name: str, hard: bool) -> None:
 @talks
 def approve(client: Client, name: str, keys: tuple[str, ...], digest: str | None, yes: bool) -> None:
     """Allow what a plan holds for a person: the deletion of a namespace, more deletions than the budget."""
-    from service.cli.upkeep import interactive
-
     sync = client.get(application(name))["status"]["driftline"].get("sync") or {}
     if sync.get("phase") != "Held":
         raise Problem(f"application {name}: no plan waits for approval")
@@ -45,23 +43,33 @@ def approve(client: Client, name: str, keys: tuple[str, ...], digest: str | None
         group = [f"{each['op']} {each['key'].strip('/')}" for each in chosen if each["why"] == why]
         click.echo("\n".join([f"{len(group)} changes: {why}", *group]) if len(group) > 1 else f"{group[0]}: {why}")
     if not yes and not digest:
-        if not interactive():
-            raise Problem(f"application {name}: add --yes or --plan {sync['plan']}; there is no terminal to ask on")
-        click.confirm("Allow this?", abort=True)
+        _sure(name, f"--yes or --plan {sync['plan']}", "Allow this?")
     body = {"digest": digest or sync["plan"], **({"keys": list(keys)} if keys else {})}
     client.post(application(name, "/plan/approve"), body)
     click.echo(f"application '{name}': approved")
 
 
+def _sure(name: str, otherwise: str, question: str) -> None:
+    """Ask a person. Raises Problem where there is none, with the options to give `otherwise`."""
+    from service.cli.upkeep import interactive
+
+    if not interactive():
+        raise Problem(f"application {name}: add {otherwise}; there is no terminal to ask on")
+    click.confirm(question, abort=True)
+
+
 @click.command("confirm-deletion")
 @click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @talks
-def confirm_deletion(client: Client, name: str) -> None:
+def confirm_deletion(client: Client, name: str, yes: bool) -> None:
     """Confirm the deletions that ask for it (Prune=confirm, Delete=confirm) in what runs or goes now."""
     waits = client.get(application(name))["status"]["driftline"]["awaitsConfirmation"]
-    client.post(application(name, "/confirm-deletion"))
     for key in waits:
         click.echo(f"delete {key.strip('/')}")
+    if waits and not yes:
+        _sure(name, "--yes", "Confirm this?")
+    client.post(application(name, "/confirm-deletion"))
     click.echo(f"application '{name}': deletion confirmed")
 
 

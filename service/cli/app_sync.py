@@ -9,7 +9,7 @@ import click
 
 from service.cli import held, show
 from service.cli.app_look import objects
-from service.cli.app_watch import Watcher
+from service.cli.app_watch import Watcher, error_of
 from service.cli.client import Client, application, talks
 from service.cli.failing import Problem
 
@@ -138,7 +138,7 @@ def follow(client: Client, name: str, number: int, timeout: float, form: str) ->
     if form in ("json", "yaml"):
         show.document(app, form)
     else:
-        _results(name, found)
+        _results(name, found, found["message"] or (error_of(app) if found["phase"] != "Succeeded" else ""))
     return bool(found["phase"] == "Succeeded")
 
 
@@ -166,7 +166,7 @@ def _ended(client: Client, name: str, number: int, timeout: float) -> Any:
             time.sleep(POLL)
 
 
-def _results(name: str, found: Any) -> None:
+def _results(name: str, found: Any, message: str) -> None:
     resources = found["operationState"]["syncResult"]["resources"]
     if resources:
         rows = [{**each, "health": {"status": each.get("action") or each.get("hookPhase")}} for each in resources]
@@ -181,7 +181,7 @@ def _results(name: str, found: Any) -> None:
                 for each in rows
             ],
         )
-    click.echo(f"{name}: {found['phase']}" + (f": {found['message']}" if found["message"] else ""))
+    click.echo(f"{name}: {found['phase']}" + (f": {message}" if message else ""))
 
 
 @click.command()
@@ -253,7 +253,8 @@ def _wait_state(client: Client, name: str, wanted: dict[str, Any], end: float, g
             if not missing:
                 break
             if time.monotonic() > end:
-                raise Problem(f"application {name}: {', '.join(missing)} after {given['timeout']:g} s")
+                reason = f"; {found}" if (found := error_of(app)) else ""
+                raise Problem(f"application {name}: {', '.join(missing)} after {given['timeout']:g} s{reason}")
             time.sleep(POLL)
     if given["form"] in ("json", "yaml"):
         show.document(app, given["form"])

@@ -6,6 +6,14 @@ from typing import Any, TextIO
 import click
 
 
+def error_of(app: Any) -> str:
+    """The first error among an application's conditions, in one line; empty if there is none."""
+    for each in app["status"].get("conditions") or ():
+        if each["type"].endswith("Error"):
+            return f"{each['type']}: {' '.join(each['message'].split())}"
+    return ""
+
+
 class Watcher:
     """Tells of one application. On a terminal the last line is drawn again and again, and gone at the end."""
 
@@ -41,7 +49,10 @@ class Watcher:
         """An application as it is now."""
         status = app["status"]
         message = status["health"].get("message")
-        self._say(f"{status['sync']['status']}, {status['health']['status']}" + (f" ({message})" if message else ""))
+        reason = f"; {found}" if (found := error_of(app)) else ""
+        self._say(
+            f"{status['sync']['status']}, {status['health']['status']}{f' ({message})' if message else ''}{reason}"
+        )
 
     def _say(self, text: str) -> None:
         seconds = time.monotonic() - self._start

@@ -62,15 +62,17 @@ class Client:
 
         headers = {"Authorization": f"Bearer {self.target.token}"} if self.target.token else {}
         asked = {name: _text(value) for name, value in (query or {}).items() if value not in (None, "", (), [])}
+        local = self.target.server.startswith(("http://127.", "http://localhost", "http://[::1]"))
         if self._http is None:
             # Through proxies of the environment only to other machines.
-            local = self.target.server.startswith(("http://127.", "http://localhost", "http://[::1]"))
             self._http = httpx.Client(verify=not self.target.insecure, timeout=60, trust_env=not local)
         try:
             answer = self._http.request(method, self.target.server + path, json=body, params=asked, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            hint = "" if self.target.named else "; name it with --server, or start one with driftline up"
-            raise Problem(f"server {self.target.server}: cannot be reached ({error}){hint}") from None
+            start = "if it should run on this machine, start it with driftline up; " if local else ""
+            raise Problem(
+                f"server {self.target.server}: cannot be reached ({error}); {start}name another with --server"
+            ) from None
         return _read(answer, self.target)
 
 

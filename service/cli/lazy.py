@@ -23,3 +23,14 @@ class LazyGroup(click.Group):
         module, _, attribute = self._table[cmd_name].partition(":")
         found: click.Command = getattr(import_module(module), attribute)
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as wrong:
+            # click suggests only from commands that are loaded.
+            raise click.exceptions.NoSuchCommand(
+                wrong.command_name, possibilities=self.list_commands(ctx), ctx=ctx
+            ) from None

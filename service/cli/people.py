@@ -12,7 +12,7 @@ from urllib.parse import quote
 import click
 
 from service.cli import config, show
-from service.cli.client import Client, merged
+from service.cli.client import Client, Refused, merged
 from service.cli.failing import Problem
 from service.cli.upkeep import interactive, stored
 
@@ -36,7 +36,16 @@ def login(ctx: click.Context, /, username: str | None, password: str | None, **g
     username = username or _ask("Username")
     password = password or _ask("Password", hidden=True)
     client = Client(config.Target(target.server, "", target.insecure))
-    token = client.post("/api/v1/session", {"username": username, "password": password})["token"]
+    try:
+        token = client.post("/api/v1/session", {"username": username, "password": password})["token"]
+    except Refused as refused:
+        if refused.status != 401:
+            raise
+        raise Problem(
+            f"server {target.server}: account {username}: {refused.message}; try again (after five failures an account "
+            f"waits for five minutes), or set another password on the server's machine with "
+            f"driftline account password {username}"
+        ) from None
     config.remember(target.server, token, target.insecure)
     click.echo(f"'{username}' logged in to {target.server}")
 

@@ -240,6 +240,27 @@ def test_waiting_ends_when_the_state_is_there_or_the_time_is_over(driftline: Run
     assert driftline("app", "wait", "gone", "--delete", "--timeout", "5").code == 0
 
 
+def test_waiting_and_syncing_say_the_error_that_is_known(driftline: Run, site: Site) -> None:
+    number = lived_in(site)
+    known = [{"type": "ComparisonError", "message": "web:\n not found", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+    with site.store.write() as db:
+        applications.set_status(db, number, conditions=known)
+    late = driftline("app", "wait", "shop", "--sync", "--timeout", "0.5")
+    assert late.err.count("ComparisonError: web: not found") == 2  # while it waits, and at the end
+
+    def fail() -> None:
+        time.sleep(0.5)
+        with site.store.write() as db:
+            change = sync_table.update().where(sync_table.c.application_id == number)
+            db.execute(change.values(phase="Error", message=""))
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    done = driftline("app", "sync", "shop", "--timeout", "20")
+    thread.join()
+    assert done.code == 1 and done.out.splitlines()[-1] == "shop: Error: ComparisonError: web: not found"
+
+
 @pytest.mark.covers("CLI-03")
 def test_differences_have_an_exit_code_of_their_own(
     driftline: Run, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -317,7 +338,12 @@ def test_deletions_that_ask_for_it_are_confirmed(driftline: Run, site: Site) -> 
         "driftline app confirm-deletion shop, or driftline app terminate-op shop" in driftline("app", "get", "shop").out
     )
     assert "driftline app confirm-deletion shop allows it" in driftline("app", "sync", "shop").err
-    done = driftline("app", "confirm-deletion", "shop")
+    unasked = driftline("app", "confirm-deletion", "shop")
+    assert unasked.code == 1 and "delete ConfigMap/shop/one" in unasked.out and "--yes" in unasked.err
+    with site.store.read() as db:
+        row = applications.get(db, "shop")
+    assert row is not None and "annotations" not in row.document["metadata"]
+    done = driftline("app", "confirm-deletion", "shop", "--yes")
     assert done.code == 0 and "delete ConfigMap/shop/one" in done.out and "deletion confirmed" in done.out
     with site.store.read() as db:
         row = applications.get(db, "shop")

@@ -29,6 +29,7 @@ def test_a_login_is_remembered_for_its_owner_only_and_forgotten_again(site: Site
 def test_a_wrong_password_is_refused(server: str) -> None:
     found = run("login", server, "--username", "ada", "--password", "wrong")
     assert found.code == 1 and "Invalid username or password" in found.err
+    assert "account ada" in found.err and "http://127.0.0.1" in found.err and "driftline account password" in found.err
 
 
 def test_argo_cds_variables_and_options_are_understood(

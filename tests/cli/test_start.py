@@ -59,12 +59,19 @@ def test_a_wrong_command_line_is_an_error_and_never_a_difference(words: list[str
     assert found.code == 1 and found.err and "Traceback" not in found.err
 
 
+@pytest.mark.parametrize(("words", "meant"), [(["app", "creat"], "create"), (["doctr"], "doctor")])
+def test_a_mistyped_command_is_guessed(words: list[str], meant: str) -> None:
+    found = run(*words)
+    assert found.code == 1 and f"Did you mean '{meant}'?" in found.err
+
+
 def test_a_server_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     found = run("app", "list", "--server", "http://127.0.0.1:9")
     assert found.code == 1 and found.out == ""
     assert found.err.count("\n") == 1 and found.err.startswith(
         "driftline: server http://127.0.0.1:9: cannot be reached"
     )
+    assert "driftline up" in found.err and "--server" in found.err
 
 
 def test_who_is_not_logged_in_is_told_how_to(server: str) -> None:

@@ -151,6 +151,15 @@ def test_a_host_without_a_secret_is_refused_however_it_signs(provider: str) -> N
     assert here.receiver.rows == {}
 
 
+@pytest.mark.parametrize("missing", [frozenset(), frozenset({"github"})])
+def test_a_wrong_secret_is_answered_with_the_host_and_the_setting_to_look_at(missing: frozenset[str]) -> None:
+    """Nobody learns from it whether the setting has a value."""
+    wrong = {**HEADERS, "X-Hub-Signature-256": "x"}
+    answer = site(secrets=Secrets(missing=missing)).client.post("/api/webhook", headers=wrong, data=BODY)
+    assert answer.status_code == 401
+    assert "looks like github" in answer.text and "DRIFTLINE_WEBHOOK_SECRET_GITHUB" in answer.text
+
+
 def test_an_unknown_sender_is_refused() -> None:
     here = site()
     assert here.client.post("/api/webhook", json={"ref": "refs/heads/main"}).status_code == 401
