@@ -81,6 +81,8 @@ def signals_of(run: Run, phase: OperationPhase, message: str, status: SyncStatus
         Signal(Condition.PLAN_HELD, subject, False, facts={**facts, "how": message}),
         Signal(Condition.SYNC_UNKNOWN, subject, False, facts={"application": name}),
     ]
+    if run.terminate:
+        return over  # Whoever stopped it knows; an earlier failure stays told.
     if phase in (OperationPhase.FAILED, OperationPhase.ERROR):
         return [Signal(Condition.SYNC_FAILED, subject, True, cause=run.found.target, facts=facts), *over]
     if phase is not OperationPhase.SUCCEEDED:

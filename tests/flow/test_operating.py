@@ -61,6 +61,7 @@ def test_terminate_stops_before_the_next_wave(here: Installation) -> None:
     here.settle()
     assert here.phases(name) == [("git", "Failed")]
     assert "terminated" in here.syncs(name)[0].message.lower()
+    assert here.alerts("on-sync-failed") == [], "nobody is alarmed by what a person stopped"
     assert here.config("late") is None
     with pytest.raises(Permanent, match="no operation is in progress"):
         operate.terminate(here.edges, name, "dana")
