@@ -44,6 +44,9 @@ def save_waiting(run: Run, intent: Wait) -> None:
     waiting = {"reason": intent.reason, **({"hooks": hooks} if hooks else {})}
     with run.edges.store.write() as db:
         save(run, db, {"stage": "waiting", "waiting": waiting, "message": intent.reason})
+        if run.moved_on:
+            # Seen while this turn wrote, when a watch wakes nobody for the application.
+            jobs.request_many(db, [app_request(run.situation.row.id)])
         jobs.finish(db, run.situation.job, run_at=intent.until)
     run.send()
 
@@ -173,6 +176,8 @@ def _save_sightings(db: Connection, run: Run, sightings: list[live.Sighting]) ->
     run.seen_live |= {key_id: row for key_id, row in known.items() if key_id not in run.seen_live}
     overtaken = any(row.digest != shown[key_id].digest or row.gone for key_id, row in known.items())
     run.overtaken = run.overtaken or overtaken
+    moved_on = any(row.health_status != shown[key_id].health_status for key_id, row in known.items())
+    run.moved_on = run.moved_on or moved_on
 
 
 def _later(one: str, other: str) -> bool:

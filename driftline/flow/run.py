@@ -52,6 +52,8 @@ class Run:
     """What this turn's writes showed, by key id; where a watch has seen something newer, that."""
     overtaken: bool = False
     """A watch has seen something newer than what was written: that is looked at next."""
+    moved_on: bool = False
+    """A watch has seen an object that was written get well or unwell: what is waited for may be over."""
     wake: list[Hint] = field(default_factory=list)
     attempt_at: datetime | None = None
     retries: int = 0

@@ -1,14 +1,19 @@
 """What people do to a sync and to an application: stop it, let it try again, go back, delete; and the newest commit."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
+from driftline.adapters.store import live
+from driftline.adapters.store.live import Sighting
 from driftline.adapters.store.tables import sync
 from driftline.flow import inspect, operate
 from driftline.flow.operate import SyncRequest
 from driftline.model.errors import Permanent
+from driftline.model.health import HealthStatus
 from tests.flow.installation import Installation, config, deployment, hook, manifests
 from tests.kit.cluster import eventually, random_name
 
@@ -21,6 +26,23 @@ def _waiting_for_an_image(here: Installation, image: str = "web:1") -> str:
     # No node has it, so the Pods stay pending.
     slow["spec"]["template"]["spec"]["nodeSelector"] = {"nobody": "has-this"}
     return manifests(slow, later)
+
+
+def test_a_rollout_that_ends_while_its_wave_is_written_is_not_waited_for(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.push({"app/all.yaml": _waiting_for_an_image(here)})
+    answers = live.upsert_later
+
+    def after_the_watch(db: Connection, cluster_id: int, seen: Sequence[Sighting], at: datetime) -> set[str]:
+        newer = [replace(each, resource_version="9" * 12, health_status=HealthStatus.HEALTHY) for each in seen]
+        live.upsert_many(db, cluster_id, newer, at)
+        return answers(db, cluster_id, seen, at)
+
+    monkeypatch.setattr(live, "upsert_later", after_the_watch)
+    name = here.declare()
+    here.settle()
+    assert here.phases(name) == [("git", "Succeeded")], "the next wave followed at once"
 
 
 def test_a_newer_commit_takes_over_while_an_older_one_waits(here: Installation) -> None:
