@@ -90,7 +90,8 @@ WORDS: Mapping[Condition, Words] = {
         "{{ objects | length | count('object') }}{% endif %}",
         ends="{{ subject }}: the cluster is as Git says again",
         about=_DRIFT,
-        next_step="Put the change into Git, or sync to undo it.",
+        next_step="{% if heals %}Self-heal undoes it; what should stay belongs into Git."
+        "{% else %}Put the change into Git, or sync to undo it.{% endif %}",
     ),
     Condition.DRIFT_FIGHT: Words(
         begins="{{ subject }}: {{ manager | line or 'another manager' }} keeps undoing the repair",

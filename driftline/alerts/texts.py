@@ -3,7 +3,7 @@
 Facts that a signal may carry, all optional: application, project, cluster, namespace, repository, revision, author,
 actor, message, results (lines), plan (text), objects (from `drift_facts`), manager, applications (names), job,
 attempts, how (what ended it), gone (the application was deleted), confirm (a person has to confirm a deletion),
-deleting (the application itself is being deleted). Unknown facts are ignored.
+deleting (the application itself is being deleted), heals (self-heal undoes the drift). Unknown facts are ignored.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Record how an application stands after a look, and decide whether a sync has to start."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -242,6 +243,8 @@ def _health(found: Look) -> Health:
 def _signals(edges: Edges, found: Look, memory: Memory) -> list[Signal]:
     name = found.situation.row.name
     drift = drifting.drift_signal(edges, found)
+    if drift and drift.active and _repairs(found, memory, edges.now()):
+        drift = replace(drift, facts={**drift.facts, "heals": True})
     raised = [drift] if drift else []
     if found.status.status is not SyncStatus.UNKNOWN:
         raised.append(Signal(Condition.SYNC_UNKNOWN, f"app:{name}", False))
@@ -249,3 +252,10 @@ def _signals(edges: Edges, found: Look, memory: Memory) -> list[Signal]:
         # Git may have gone back to what runs: then no sync comes to say that the failure is over.
         raised.append(Signal(Condition.SYNC_FAILED, f"app:{name}", False, facts={"application": name}))
     return [*raised, drifting.fight_signal(name, memory.fights_of(found.target))]
+
+
+def _repairs(found: Look, memory: Memory, now: datetime) -> bool:
+    """Whether self-heal is on, and neither a person, a rollback nor a fight keeps it from what it may repair."""
+    automated = found.situation.app.automated
+    heals = automated is not None and automated.self_heal and memory.pin is None
+    return heals and not _paused(found.situation.row.paused, now) and not memory.fights_of(found.target)

@@ -34,6 +34,8 @@ def test_a_hand_edit_is_named_with_its_author_and_ends(here: Installation) -> No
     assert found.last_clean_at is not None and found.last_clean_at <= found.found_at
     assert ("on-drift-found", f"app:{name}", True) in here.alerts()
     assert here.phases(name) == [("git", "Succeeded")], "selfHeal is off"
+    begun = next(each.message["message"]["text"] for each in here.waiting() if each.edge == "fire")
+    assert "or sync to undo it" in begun
 
     here.hands.merge_patch("apps/v1/deployments", here.namespace, "web", {"spec": {"replicas": 1}}, "kubectl-scale")
     here.scan()
@@ -58,6 +60,8 @@ def test_self_heal_repairs_only_what_drifted_and_tells_once(here: Installation) 
     writes = [e for e in here.local.audit(mark) if e.user == "driftline" and e.verb == "patch" and not e.dry_run]
     assert len(writes) == 1
     assert [open_ for _, _, open_ in here.alerts("on-drift-found")] == [False]
+    begun = next(each.message["message"]["text"] for each in here.waiting() if each.edge == "fire")
+    assert "Self-heal undoes it" in begun and "or sync to undo it" not in begun
 
 
 def test_a_push_over_a_hand_edit_ends_the_drift(here: Installation) -> None:

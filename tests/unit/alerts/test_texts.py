@@ -210,6 +210,12 @@ def test_a_held_plan_is_told_with_the_commands_that_allow_or_stop_it() -> None:
     assert "confirm it: driftline app confirm-deletion shop\n" in text and "terminate-op" not in text
 
 
+def test_drift_that_is_repaired_by_itself_asks_nobody_to_sync() -> None:
+    assert "or sync to undo it" in told(Condition.DRIFT_FOUND, Edge.FIRE).text
+    text = told(Condition.DRIFT_FOUND, Edge.FIRE, {"heals": True}).text
+    assert "Self-heal undoes it" in text and "or sync" not in text
+
+
 @pytest.mark.parametrize("condition", [Condition.SYNC_FAILED, Condition.HEALTH_DEGRADED, Condition.DRIFT_FOUND])
 def test_an_alert_that_ends_with_its_application_says_so_and_not_that_all_is_well(condition: Condition) -> None:
     message = told(condition, Edge.RECOVER, {"how": "the application was deleted", "gone": True})
