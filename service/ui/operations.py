@@ -187,5 +187,7 @@ def _step(each: Mapping[str, Any], outcomes: _Outcomes | None, phase: str) -> St
     word, message = "", ""
     if outcomes is not None:
         word, message = outcomes.get((phase, key)) or outcomes.get(("", key)) or ("waiting", "")
+        # Most messages only repeat the word.
+        message = "" if message == word else message
     reason = str(each.get("why") or each.get("reason") or "")
     return Step(key, str(each["op"]), word, message, reason, tuple(each.get("fields", ())))

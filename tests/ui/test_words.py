@@ -10,7 +10,7 @@ from driftline.model.health import HealthStatus, SyncStatus
 from driftline.model.sync import OperationPhase, ResultStatus
 from service.ui.freshness import verdict
 from service.ui.looks import LOOKS
-from service.ui.operations import key_text
+from service.ui.operations import key_text, plan_shown
 from service.ui.policies import policy_of
 from service.ui.times import ago, duration
 
@@ -82,3 +82,14 @@ def test_a_key_that_cannot_be_read_is_shown_as_it_is() -> None:
     assert key_text("apps/Deployment/shop/web") == "apps/Deployment/shop/web"
     assert key_text("/Namespace//shop") == "Namespace/shop"
     assert key_text("nonsense") == "nonsense"
+
+
+def test_what_came_of_an_object_is_said_once_unless_there_is_more_to_say() -> None:
+    changes = [{"wave": 1, "phase": "Sync", "op": "update", "key": f"/ConfigMap/shop/{name}"} for name in ("a", "b")]
+    said = {"a": "updated", "b": "updated (compared on the client's side)"}
+    objects = [
+        {"key": f"/ConfigMap/shop/{name}", "status": "Synced", "action": "updated", "message": message}
+        for name, message in said.items()
+    ]
+    [wave] = plan_shown({"changes": changes}, {"objects": objects}).waves
+    assert [(step.word, step.message) for step in wave.steps] == [("updated", ""), ("updated", said["b"])]
