@@ -76,9 +76,15 @@ def prepare(edges: "Edges", to: str = "head") -> None:
 def doctor(alive: str | None, form: str) -> None:
     """Check every outside part and say what to do about what does not work."""
     from driftline.flow import checks
+    from driftline.model.errors import Failure
 
-    with direct() as edges:
-        found = [checks.alive(edges, alive)] if alive else list(checks.checks(edges))
+    try:
+        with direct() as edges:
+            found = [checks.alive(edges, alive)] if alive else list(checks.checks(edges))
+    except Failure as failure:
+        raise Problem(
+            f"{failure.message}; if another installation is meant, set its DRIFTLINE_DATA_DIR or DRIFTLINE_DATABASE_URL"
+        ) from None
     if form == "table":
         for check in found:
             word, colour = (

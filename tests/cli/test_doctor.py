@@ -1,7 +1,11 @@
 """`driftline doctor` fails for what does not work, and for nothing else."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +54,10 @@ def test_the_web_process_is_looked_at(site: Site, server: str, look: None, monke
     edges = replace(site.edges, settings=settings)
     monkeypatch.setattr("driftline.flow.assemble.edges_of_this_process", lambda name: edges)
     assert f"ok   web: {server}" in run("doctor").out.splitlines()
+
+
+def test_an_empty_place_may_be_the_wrong_installation(tmp_path: Path) -> None:
+    env = {**os.environ, "DRIFTLINE_DATA_DIR": str(tmp_path / "elsewhere"), "KUBECONFIG": ""}
+    command = [sys.executable, "-P", "-m", "service.cli.main", "doctor"]
+    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60).stderr
+    assert said.count("\n") == 1 and "run driftline migrate" in said and "set its DRIFTLINE_DATA_DIR" in said
