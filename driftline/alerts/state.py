@@ -23,6 +23,10 @@ MOST_NAMES = 200
 """Applications remembered of one cluster's or repository's alert."""
 
 
+_OF_AN_END = ("how", "gone")
+"""Facts that only the signal of an end may give: not that of the beginning, nor that of an earlier end."""
+
+
 @dataclass(frozen=True)
 class AlertPolicy:
     """When to repeat oneself, and when a condition changes too often to be told each time."""
@@ -199,8 +203,13 @@ def _still(signal: Signal, open: OpenAlert, now: datetime, policy: AlertPolicy) 
 
 def _joined(known: Mapping[str, Any], added: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is known, and every application that the same trouble has hit."""
+    known = _lasting(known)
     names = [*known.get("applications", ()), *added.get("applications", ())]
     return {**known, "applications": sorted(set(names))[:MOST_NAMES]} if names else known
+
+
+def _lasting(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in facts.items() if name not in _OF_AN_END}
 
 
 def _same_hit(one: OpenAlert, two: OpenAlert) -> bool:
@@ -212,7 +221,9 @@ def _over(signal: Signal, open: OpenAlert, now: datetime, policy: AlertPolicy) -
         return due(open, now, policy)
     if _flapping(open, now, policy):
         return (
-            AlertChange(replace(open, quiet_since=now, latest_cause="", facts={**open.facts, **signal.facts}), None),
+            AlertChange(
+                replace(open, quiet_since=now, latest_cause="", facts={**_lasting(open.facts), **signal.facts}), None
+            ),
         )
     return (_recover(open, signal.facts, now, now),)
 
@@ -224,7 +235,7 @@ def _replace(signal: Signal, open: OpenAlert, now: datetime, policy: AlertPolicy
 
 def _recover(open: OpenAlert, facts: Mapping[str, Any], now: datetime, ended: datetime) -> AlertChange:
     alert = replace(open, ended_at=ended, quiet_since=None, latest_cause="", told_at=now)
-    return AlertChange(alert, Edge.RECOVER, {**open.facts, **facts}, lasted=_since(open.fired_at, ended))
+    return AlertChange(alert, Edge.RECOVER, {**_lasting(open.facts), **facts}, lasted=_since(open.fired_at, ended))
 
 
 def _flapping(alert: OpenAlert, now: datetime, policy: AlertPolicy) -> bool:

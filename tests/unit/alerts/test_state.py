@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -211,3 +212,22 @@ def test_no_two_messages_share_a_slot_episode_and_edge(happened: list[Signal | i
         memory.waits(event) if isinstance(event, int) else memory.hears(event, after=1)
     keys = Counter((c.alert.slot, c.alert.episode, c.edge) for c in memory.changes if c.told and c.edge)
     assert set(keys.values()) <= {1}
+
+
+def test_what_ended_a_flapping_alert_is_forgotten_when_it_begins_again() -> None:
+    policy, name = AlertPolicy(flap_limit=1), "app:shop"
+    begun, over = Signal(Condition.SYNC_FAILED, name, True), Signal(Condition.SYNC_FAILED, name, False)
+    [fired] = transition(begun, None, START, policy)
+    [quiet] = transition(replace(over, facts={"gone": True, "how": "deleted"}), fired.alert, START, policy)
+    assert quiet.alert.facts["gone"] is True
+    [again] = transition(begun, quiet.alert, START, policy)
+    assert not {"gone", "how"} & set(again.alert.facts)
+
+
+def test_why_something_began_is_not_told_as_how_it_ended() -> None:
+    begun = Signal(
+        Condition.SYNC_FAILED, "app:shop", True, facts={"how": "objects failed", "message": "objects failed"}
+    )
+    [fired] = transition(begun, None, START, CALM)
+    [ended] = transition(Signal(Condition.SYNC_FAILED, "app:shop", False), fired.alert, START, CALM)
+    assert "how" not in ended.facts and ended.facts["message"] == "objects failed"
