@@ -56,6 +56,7 @@ def test_another_value_is_a_suspect_that_names_the_field_and_its_author() -> Non
     found = verdict(desired, live)
     [field] = found.fields
     assert (found.state, field.path, field.desired, field.live) == (VerdictState.SUSPECT, "data.a", "1", "2")
+    assert found.reason == "1 field may differ"
     assert str(field.author) == "kubectl-edit (Update) at 2026-01-01 00:00:00Z"
 
 
