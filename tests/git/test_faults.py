@@ -173,6 +173,8 @@ def wait_until(true: object, within: float = 10) -> None:
 def test_a_worker_that_is_told_to_stop_takes_its_fetch_along(
     make_mirrors: MakeMirrors, access: RepositoryAccess, shop: WorkTree, host: GitHost
 ) -> None:
+    # A shell that starts the tests in the background lets them ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     mirrors = make_mirrors()
     host.fault = Fault(hang=True)
     threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()

@@ -228,7 +228,7 @@ def test_a_host_cannot_talk_us_into_dropping_the_mirror(
     hook.chmod(0o755)
     shop.commit()
     shop.push()
-    monkeypatch.setattr("deploy.demo.githost.git_environment", lying_environment(str(hook)))
+    monkeypatch.setattr("deploy.demo.gitserving.git_environment", lying_environment(str(hook)))
     with pytest.raises(Failure):
         mirrors.fetch(access, [MAIN])
     assert (host.root / "lied").exists()

@@ -64,7 +64,7 @@ def test_a_sync_begins_with_its_plan_in_one_statement_if_nobody_was_faster(store
 
 
 def test_a_stale_worker_begins_no_sync(store: Store, shop: int) -> None:
-    held = lease(store, shop, timedelta(0))
+    held = lease(store, shop, timedelta(seconds=-1))
     assert store.transact(lambda db: jobs.claim(db, held.id, "another", LEASE)) is not None
     with pytest.raises(LeaseLost):
         store.transact(lambda db: syncs.begin(db, held, shop, "git", plan=b"sealed"))
