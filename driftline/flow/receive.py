@@ -1,10 +1,8 @@
 """Take one webhook delivery: a row, and a fetch of what it is about. Called by the web process; touches no network."""
 
-from sqlalchemy import Connection
-
-from driftline.adapters.store import applications, deliveries, repositories
+from driftline.adapters.store import deliveries, repositories
 from driftline.adapters.store.deliveries import Receipt
-from driftline.adapters.store.repositories import RepositoryRow
+from driftline.adapters.store.repositories import Announced
 from driftline.desired import releases, revision, urls
 from driftline.flow.edges import Edges
 from driftline.flow.subjects import hints
@@ -17,11 +15,8 @@ def receive(edges: Edges, push: Push, hook_id: str = "") -> Receipt:
     Only refs that some application follows are worth a fetch. Raises Temporary if the database is away.
     """
     with edges.store.write() as db:
-        found = repositories.by_urls(db, sorted(_places(push)))
-        if hook_id:
-            # The secret of one hook proves pushes of its own repository only.
-            found = [each for each in found if each.hook_id == hook_id]
-        followed = [each.id for each in found if _followed(db, push, each)]
+        found = repositories.announced(db, _places(push), hook_id)
+        followed = [each.id for each in found if _followed(push, each)]
         receipt = deliveries.receive(db, push, hook_id, followed)
     edges.hint(hints(receipt.wake))
     return receipt
@@ -40,16 +35,15 @@ def _places(push: Push) -> set[str]:
     return found
 
 
-def _followed(db: Connection, push: Push, row: RepositoryRow) -> bool:
+def _followed(push: Push, row: Announced) -> bool:
     """Whether some application follows one of the refs that a delivery names; of a registry, one of the tags."""
-    targets = applications.targets_of(db, row.id)
     if row.kind != urls.OCI:
         return any(
             revision.concerns(target.revision, change.ref, push.default_branch, target.tag_prefix)
-            for target in targets
+            for target in row.followed
             for change in push.changes
         )
     below = {urls.normalise(url).removeprefix(row.url_normal).strip("/") for url in push.repo_urls}
     tags = [change.ref.removeprefix(revision.TAGS) for change in push.changes]
-    here = [target for target in targets if target.chart.lower() in below]
+    here = [target for target in row.followed if target.chart.lower() in below]
     return any(releases.concerns(target.revision, tag) for target in here for tag in tags)

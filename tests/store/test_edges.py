@@ -5,9 +5,12 @@ from datetime import timedelta
 import pytest
 
 from driftline.adapters.store import clusters, repositories
+from driftline.adapters.store.declarations import Declaration, SourceDeclaration, declare
 from driftline.adapters.store.engine import Store
 from driftline.adapters.store.errors import Contention
 from driftline.adapters.store.repositories import Named, NewRepository, RepositoryRow
+from driftline.desired.revision import Tracked
+from tests.kit.databases import count_statements
 
 LEASE = timedelta(seconds=30)
 
@@ -30,6 +33,33 @@ def test_a_repository_is_found_by_hook_and_by_any_of_its_urls(store: Store) -> N
         assert own is not None and own.id == bank.id
         assert common is not None and common.id == shop.id
         assert [row.id for row in repositories.everything(db, ["bank"])] == [bank.id]
+
+
+def test_what_a_delivery_may_be_about_is_one_narrow_statement(store: Store) -> None:
+    shop, bank = add(store, "example.org/shop"), add(store, "example.org/shop", project="bank")
+    add(store, "example.org/shop", template=True)
+    add(store, "example.org/unread")
+    for name, revision, row in (
+        ("web", "main", shop),
+        ("api", "main", shop),
+        ("old", "1.*", shop),
+        ("till", "main", bank),
+    ):
+        read = SourceDeclaration(
+            "example.org/shop", revision, name, row.id, tag_prefix="v" if revision == "1.*" else ""
+        )
+        store.transact(lambda db: declare(db, Declaration(name, {}, sources=(read,))))  # noqa: B023
+    urls = ["example.org/shop", "example.org/unread"]
+    with count_statements(store.engine) as seen, store.read() as db:
+        found = repositories.announced(db, urls)
+    assert len(seen) == 1
+    assert [(each.id, each.kind, each.url_normal) for each in found] == [
+        (row.id, "git", "example.org/shop") for row in (shop, bank)
+    ]
+    assert set(found[0].followed) == {Tracked("main"), Tracked("1.*", "v")}
+    with store.read() as db:
+        assert [each.id for each in repositories.announced(db, urls, bank.hook_id)] == [bank.id]
+        assert repositories.announced(db, urls, "guess") == []
 
 
 def test_saving_again_keeps_the_hook_and_the_secrets_that_are_not_given(store: Store) -> None:

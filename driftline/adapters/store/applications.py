@@ -28,7 +28,6 @@ from sqlalchemy.sql.elements import ColumnElement
 from driftline.adapters.store.columns import Shape, chunks, db_now
 from driftline.adapters.store.tables.applications import OPEN_SYNC, application, source, sync
 from driftline.adapters.store.tables.edges import cluster
-from driftline.desired.revision import Tracked
 from driftline.model.health import HealthStatus, SyncStatus
 from driftline.model.sync import OperationPhase
 
@@ -245,13 +244,6 @@ def link_sources(db: Connection, repository_id: int, url_normal: str, project: s
         own = select(application.c.id).where(application.c.project == project)
         change = change.where(source.c.application_id.in_(own))
     return db.execute(change.values(repository_id=repository_id)).rowcount
-
-
-def targets_of(db: Connection, repository_id: int) -> list[Tracked]:
-    """What applications follow in a repository, each once."""
-    columns = (source.c.target_revision, source.c.tag_prefix, source.c.chart)
-    query = select(*columns).where(source.c.repository_id == repository_id).distinct().order_by(*columns)
-    return [Tracked(*row) for row in db.execute(query)]
 
 
 def documents_of_url(db: Connection, url_normal: str, limit: int = 500) -> list[dict[str, Any]]:

@@ -4,17 +4,19 @@ Credentials and hook secrets are sealed with the context of the row's `hook_id`.
 """
 
 import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, or_, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, or_, select, update
 
 from driftline.adapters.store.columns import Shape, chunks, db_now, excluded, insert
 from driftline.adapters.store.errors import Contention
 from driftline.adapters.store.tables.applications import source
 from driftline.adapters.store.tables.edges import repository
+from driftline.desired.revision import Tracked
 
 OK = "ok"
 UNREACHABLE = "unreachable"
@@ -131,6 +133,46 @@ def by_urls(db: Connection, urls: Iterable[str]) -> list[RepositoryRow]:
         query = SHAPE.select().where(repository.c.url_normal.in_(some), real).order_by(repository.c.id)
         found += SHAPE.all(db.execute(query))
     return found
+
+
+@dataclass(frozen=True)
+class Announced:
+    """A repository that a delivery is about, and what applications follow in it."""
+
+    id: int
+    kind: str
+    url_normal: str
+    followed: tuple[Tracked, ...]
+
+
+_ANNOUNCED = (
+    select(
+        repository.c.id,
+        repository.c.kind,
+        repository.c.url_normal,
+        source.c.target_revision,
+        source.c.tag_prefix,
+        source.c.chart,
+    )
+    .join(source, source.c.repository_id == repository.c.id)
+    .where(repository.c.url_normal.in_(bindparam("urls", expanding=True)), repository.c.is_template.is_(False))
+    .distinct()
+    .order_by(repository.c.id)
+)
+_ANNOUNCED_BY_HOOK = _ANNOUNCED.where(repository.c.hook_id == bindparam("of_hook"))
+
+
+def announced(db: Connection, urls: Iterable[str], hook_id: str = "") -> list[Announced]:
+    """Repositories with one of these normalised URLs that some application reads, in one narrow statement.
+
+    With `hook_id` only the one of that hook: its secret proves pushes of its own repository.
+    """
+    followed: dict[tuple[int, str, str], list[Tracked]] = defaultdict(list)
+    for some in chunks(sorted(set(urls))):
+        values: dict[str, Any] = {"urls": some, **({"of_hook": hook_id} if hook_id else {})}
+        for number, kind, url, *target in db.execute(_ANNOUNCED_BY_HOOK if hook_id else _ANNOUNCED, values):
+            followed[number, kind, url].append(Tracked(*target))
+    return [Announced(*row, tuple(targets)) for row, targets in followed.items()]
 
 
 def for_application(db: Connection, url_normal: str, project: str) -> RepositoryRow | None:
