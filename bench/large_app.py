@@ -10,7 +10,7 @@ from bench.rows import Measure, Row, median, ratio
 from bench.stage import APPS, Repository, Stage, load
 
 OBJECTS = 2000
-CREATED, PUSHES = 3, 5
+CREATED, PUSHES = 5, 5
 
 
 def run() -> Iterator[Row]:

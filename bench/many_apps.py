@@ -24,7 +24,7 @@ class Claim:
 
 
 APPS_200 = Claim("apps_200", 200, 5, 8.0)
-APPS_500 = Claim("apps_500", 500, 3, 20.0)
+APPS_500 = Claim("apps_500", 500, 5, 20.0)
 CPU = 20.0
 
 
